@@ -1,0 +1,1 @@
+"""From policy text to a checked program, and the program's meaning."""

@@ -1,0 +1,1 @@
+"""The gRPC contracts and the code generated from them by `proto/generate.py`."""

@@ -1,0 +1,225 @@
+import datetime
+
+from charter.v1 import buf_validate_pb2 as _validate_pb2
+from charter.v1 import values_pb2 as _values_pb2
+from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Channel(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CHANNEL_UNSPECIFIED: _ClassVar[Channel]
+    CHANNEL_VOICE: _ClassVar[Channel]
+    CHANNEL_CHAT: _ClassVar[Channel]
+    CHANNEL_MESSAGE: _ClassVar[Channel]
+CHANNEL_UNSPECIFIED: Channel
+CHANNEL_VOICE: Channel
+CHANNEL_CHAT: Channel
+CHANNEL_MESSAGE: Channel
+
+class TurnRequest(_message.Message):
+    __slots__ = ("conversation_id", "request_id", "start", "utterance", "keys", "silence", "hangup", "escalated", "escalate_failed")
+    CONVERSATION_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    UTTERANCE_FIELD_NUMBER: _ClassVar[int]
+    KEYS_FIELD_NUMBER: _ClassVar[int]
+    SILENCE_FIELD_NUMBER: _ClassVar[int]
+    HANGUP_FIELD_NUMBER: _ClassVar[int]
+    ESCALATED_FIELD_NUMBER: _ClassVar[int]
+    ESCALATE_FAILED_FIELD_NUMBER: _ClassVar[int]
+    conversation_id: str
+    request_id: str
+    start: Start
+    utterance: Utterance
+    keys: Keys
+    silence: Silence
+    hangup: Hangup
+    escalated: Escalated
+    escalate_failed: EscalateFailed
+    def __init__(self, conversation_id: _Optional[str] = ..., request_id: _Optional[str] = ..., start: _Optional[_Union[Start, _Mapping]] = ..., utterance: _Optional[_Union[Utterance, _Mapping]] = ..., keys: _Optional[_Union[Keys, _Mapping]] = ..., silence: _Optional[_Union[Silence, _Mapping]] = ..., hangup: _Optional[_Union[Hangup, _Mapping]] = ..., escalated: _Optional[_Union[Escalated, _Mapping]] = ..., escalate_failed: _Optional[_Union[EscalateFailed, _Mapping]] = ...) -> None: ...
+
+class Start(_message.Message):
+    __slots__ = ("policy", "channel", "language", "caller")
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    CHANNEL_FIELD_NUMBER: _ClassVar[int]
+    LANGUAGE_FIELD_NUMBER: _ClassVar[int]
+    CALLER_FIELD_NUMBER: _ClassVar[int]
+    policy: str
+    channel: Channel
+    language: str
+    caller: str
+    def __init__(self, policy: _Optional[str] = ..., channel: _Optional[_Union[Channel, str]] = ..., language: _Optional[str] = ..., caller: _Optional[str] = ...) -> None: ...
+
+class Utterance(_message.Message):
+    __slots__ = ("text",)
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    def __init__(self, text: _Optional[str] = ...) -> None: ...
+
+class Keys(_message.Message):
+    __slots__ = ("digits",)
+    DIGITS_FIELD_NUMBER: _ClassVar[int]
+    digits: str
+    def __init__(self, digits: _Optional[str] = ...) -> None: ...
+
+class Silence(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Hangup(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Escalated(_message.Message):
+    __slots__ = ("queue",)
+    QUEUE_FIELD_NUMBER: _ClassVar[int]
+    queue: str
+    def __init__(self, queue: _Optional[str] = ...) -> None: ...
+
+class EscalateFailed(_message.Message):
+    __slots__ = ("queue",)
+    QUEUE_FIELD_NUMBER: _ClassVar[int]
+    queue: str
+    def __init__(self, queue: _Optional[str] = ...) -> None: ...
+
+class TurnResponse(_message.Message):
+    __slots__ = ("conversation_id", "request_id", "acts", "open", "over")
+    CONVERSATION_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    ACTS_FIELD_NUMBER: _ClassVar[int]
+    OPEN_FIELD_NUMBER: _ClassVar[int]
+    OVER_FIELD_NUMBER: _ClassVar[int]
+    conversation_id: str
+    request_id: str
+    acts: _containers.RepeatedCompositeFieldContainer[Act]
+    open: bool
+    over: bool
+    def __init__(self, conversation_id: _Optional[str] = ..., request_id: _Optional[str] = ..., acts: _Optional[_Iterable[_Union[Act, _Mapping]]] = ..., open: _Optional[bool] = ..., over: _Optional[bool] = ...) -> None: ...
+
+class Act(_message.Message):
+    __slots__ = ("disclose", "say", "escalate", "end")
+    DISCLOSE_FIELD_NUMBER: _ClassVar[int]
+    SAY_FIELD_NUMBER: _ClassVar[int]
+    ESCALATE_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    disclose: Speech
+    say: Speech
+    escalate: Escalate
+    end: End
+    def __init__(self, disclose: _Optional[_Union[Speech, _Mapping]] = ..., say: _Optional[_Union[Speech, _Mapping]] = ..., escalate: _Optional[_Union[Escalate, _Mapping]] = ..., end: _Optional[_Union[End, _Mapping]] = ...) -> None: ...
+
+class Speech(_message.Message):
+    __slots__ = ("name", "text", "language")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    LANGUAGE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    text: str
+    language: str
+    def __init__(self, name: _Optional[str] = ..., text: _Optional[str] = ..., language: _Optional[str] = ...) -> None: ...
+
+class Escalate(_message.Message):
+    __slots__ = ("queue", "reasons", "within")
+    QUEUE_FIELD_NUMBER: _ClassVar[int]
+    REASONS_FIELD_NUMBER: _ClassVar[int]
+    WITHIN_FIELD_NUMBER: _ClassVar[int]
+    queue: str
+    reasons: _containers.RepeatedScalarFieldContainer[str]
+    within: _duration_pb2.Duration
+    def __init__(self, queue: _Optional[str] = ..., reasons: _Optional[_Iterable[str]] = ..., within: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class End(_message.Message):
+    __slots__ = ("reasons",)
+    REASONS_FIELD_NUMBER: _ClassVar[int]
+    reasons: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, reasons: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class GetConversationRequest(_message.Message):
+    __slots__ = ("conversation_id",)
+    CONVERSATION_ID_FIELD_NUMBER: _ClassVar[int]
+    conversation_id: str
+    def __init__(self, conversation_id: _Optional[str] = ...) -> None: ...
+
+class GetConversationResponse(_message.Message):
+    __slots__ = ("conversation_id", "policy", "policy_digest", "events", "open", "over", "facts")
+    CONVERSATION_ID_FIELD_NUMBER: _ClassVar[int]
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    POLICY_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    OPEN_FIELD_NUMBER: _ClassVar[int]
+    OVER_FIELD_NUMBER: _ClassVar[int]
+    FACTS_FIELD_NUMBER: _ClassVar[int]
+    conversation_id: str
+    policy: str
+    policy_digest: str
+    events: int
+    open: bool
+    over: bool
+    facts: _containers.RepeatedCompositeFieldContainer[_values_pb2.Field]
+    def __init__(self, conversation_id: _Optional[str] = ..., policy: _Optional[str] = ..., policy_digest: _Optional[str] = ..., events: _Optional[int] = ..., open: _Optional[bool] = ..., over: _Optional[bool] = ..., facts: _Optional[_Iterable[_Union[_values_pb2.Field, _Mapping]]] = ...) -> None: ...
+
+class ExplainRequest(_message.Message):
+    __slots__ = ("conversation_id", "request_id")
+    CONVERSATION_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    conversation_id: str
+    request_id: str
+    def __init__(self, conversation_id: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class ExplainResponse(_message.Message):
+    __slots__ = ("decisions",)
+    DECISIONS_FIELD_NUMBER: _ClassVar[int]
+    decisions: _containers.RepeatedCompositeFieldContainer[Decision]
+    def __init__(self, decisions: _Optional[_Iterable[_Union[Decision, _Mapping]]] = ...) -> None: ...
+
+class Decision(_message.Message):
+    __slots__ = ("sequence", "request_id", "at", "event", "fields", "dropped", "fired", "acts", "incident", "deciding", "answering")
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    EVENT_FIELD_NUMBER: _ClassVar[int]
+    FIELDS_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_FIELD_NUMBER: _ClassVar[int]
+    FIRED_FIELD_NUMBER: _ClassVar[int]
+    ACTS_FIELD_NUMBER: _ClassVar[int]
+    INCIDENT_FIELD_NUMBER: _ClassVar[int]
+    DECIDING_FIELD_NUMBER: _ClassVar[int]
+    ANSWERING_FIELD_NUMBER: _ClassVar[int]
+    sequence: int
+    request_id: str
+    at: _timestamp_pb2.Timestamp
+    event: str
+    fields: _containers.RepeatedCompositeFieldContainer[_values_pb2.Field]
+    dropped: str
+    fired: _containers.RepeatedCompositeFieldContainer[FiredRule]
+    acts: _containers.RepeatedScalarFieldContainer[str]
+    incident: Incident
+    deciding: _duration_pb2.Duration
+    answering: _duration_pb2.Duration
+    def __init__(self, sequence: _Optional[int] = ..., request_id: _Optional[str] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., event: _Optional[str] = ..., fields: _Optional[_Iterable[_Union[_values_pb2.Field, _Mapping]]] = ..., dropped: _Optional[str] = ..., fired: _Optional[_Iterable[_Union[FiredRule, _Mapping]]] = ..., acts: _Optional[_Iterable[str]] = ..., incident: _Optional[_Union[Incident, _Mapping]] = ..., deciding: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., answering: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class FiredRule(_message.Message):
+    __slots__ = ("rule", "file", "line", "facts")
+    RULE_FIELD_NUMBER: _ClassVar[int]
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    LINE_FIELD_NUMBER: _ClassVar[int]
+    FACTS_FIELD_NUMBER: _ClassVar[int]
+    rule: str
+    file: str
+    line: int
+    facts: _containers.RepeatedCompositeFieldContainer[_values_pb2.Field]
+    def __init__(self, rule: _Optional[str] = ..., file: _Optional[str] = ..., line: _Optional[int] = ..., facts: _Optional[_Iterable[_Union[_values_pb2.Field, _Mapping]]] = ...) -> None: ...
+
+class Incident(_message.Message):
+    __slots__ = ("reasons",)
+    REASONS_FIELD_NUMBER: _ClassVar[int]
+    reasons: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, reasons: _Optional[_Iterable[str]] = ...) -> None: ...
