@@ -7,7 +7,7 @@ update variables. So the executors know no requirement forms, and the run-time m
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import NewType, TypeAlias, assert_never
 
@@ -17,7 +17,6 @@ from charter.dsl.types import (
     INT64_MAX,
     EnumType,
     IntType,
-    OptionalType,
     RecordType,
     TextType,
     Type,
@@ -141,6 +140,7 @@ class Arithmetic:
     op: Operation
     left: "Expr"
     right: "Expr"
+    type: Type
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,10 +208,10 @@ def type_of(expr: Expr) -> Type:
     match expr:
         case Const(_, type_) | Read(_, type_) | Its(_, type_) | Part(_, _, type_) | Make(type_):
             return type_
+        case Arithmetic(_, _, _, type_):
+            return type_
         case Known() | Not() | And() | Or() | Compare() | Contains():
             return BOOL
-        case Arithmetic(_, left):
-            return _without_unknown(type_of(left))
         case Size():
             return IntType(0, INT64_MAX)
         case With(bag) | Without(bag):
@@ -222,16 +222,13 @@ def type_of(expr: Expr) -> Type:
             assert_never(expr)
 
 
-def _without_unknown(type_: Type) -> Type:
-    return type_.of if isinstance(type_, OptionalType) else type_
-
-
 # --- state and events ------------------------------------------------------------------------------------------------
 
 
 class Lifetime(Enum):
     """When a variable goes back to its initial value."""
 
+    STEP = "step"  # at every step
     TURN = "turn"  # when a turn opens
     CONVERSATION = "conversation"  # never
 
@@ -332,7 +329,7 @@ class ActSite:
     name: str  # of the disclosure, prompt, agent, tool, queue, timer or collected value; "" for note and end
     args: tuple[tuple[str, Expr], ...]
     reason: Expr | None
-    place: int  # INVARIANT: unique in the program; grows with the place in the file
+    place: int  # INVARIANT: unique among the clauses of one kind of event; grows with the place in the file
 
 
 @dataclass(frozen=True, slots=True)
@@ -408,11 +405,17 @@ class Leaving:
 
 
 @dataclass(frozen=True, slots=True)
+class Finished:
+    """All acts of the step have left."""
+
+
+@dataclass(frozen=True, slots=True)
 class Closing:
     """The turn closes."""
 
 
-Moment: TypeAlias = Arrival | Changed | Settled | Leaving | Closing
+Moment: TypeAlias = Arrival | Changed | Settled | Leaving | Finished | Closing
+"""In this order: the event, each change (in the order of the variables), the facts, each act, the end, the close."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -448,6 +451,7 @@ class Agent:
     within: int
     uses: int
     chain: tuple[str, ...]
+    defaults: Mapping[str, Value] = field(default_factory=dict)  # of the fields that an answer may leave out
 
 
 @dataclass(frozen=True, slots=True)
@@ -508,6 +512,7 @@ class Program:
     strata: Mapping[EventKind, tuple[tuple[Clause, ...], ...]]  # INVARIANT: has every kind of `events`, if only as ()
     bookkeeping: tuple[Watch, ...]
     requirements: tuple[Requirement, ...]
+    assumptions: Mapping[EventKind, Expr]  # what a tool's result is trusted to fulfil; a breach is `T fails` (invalid)
     waiting: Expr  # holds while the open turn waits for an answer: it closes when this does not hold
 
     @property
@@ -520,7 +525,7 @@ class Program:
 TURN_OPEN = Variable("turn open")
 STARTED = Variable("started")
 OVER = Variable("over")
-LANGUAGE = Variable("language")
+LANGUAGE = Variable("start.language")
 SAFE_STOPS = Variable("safe stops")
 TRANSFERRING = Variable("transferring")
 

@@ -31,6 +31,7 @@ from charter.dsl.program import (
     Contains,
     Event,
     Expr,
+    Finished,
     Its,
     Known,
     Leaving,
@@ -131,14 +132,11 @@ def replays(program: Program, events: Iterable[Event]) -> list[Outcome]:
 
 
 def _open(program: Program, state: State, event: Event) -> dict[Variable, Value]:
-    opened = dict(state)
-    if not state[TURN_OPEN]:
-        if program.events[event.kind].opening is not Opening.JOINS:
-            for name, info in program.variables.items():
-                if info.lifetime is Lifetime.TURN:
-                    opened[name] = info.initial
-        opened[TURN_OPEN] = True
-    return opened
+    resets = {Lifetime.STEP}
+    if not state[TURN_OPEN] and program.events[event.kind].opening is not Opening.JOINS:
+        resets.add(Lifetime.TURN)
+    reset = {name: info.initial for name, info in program.variables.items() if info.lifetime in resets}
+    return {**state, **reset, TURN_OPEN: True}
 
 
 def _arrive(program: Program, opened: State, event: Event) -> dict[Variable, Value]:
@@ -227,7 +225,7 @@ def _add(acts: list[Act], new: Act) -> None:
 
 
 def _within_bounds(program: Program, old: State, acts: list[Act]) -> tuple[list[Act], list[Broken]]:
-    """Asks and calls beyond their bound do not leave: the first of a turn becomes EXHAUSTED, a further one is excess."""
+    """Asks and calls beyond their bound do not leave: the first of a turn is EXHAUSTED, a further one is excess."""
     uses = {name: agent.uses for name, agent in program.agents.items()}
     uses |= {name: tool.uses for name, tool in program.tools.items()}
     spent = {name: _count(old[used(name)]) for name in uses}
@@ -300,6 +298,7 @@ def _observe(
     at(Settled(), event.fields)
     for act in acts:
         at(Leaving(act.kind, frozenset({act.name})), dict(act.args))
+    at(Finished(), event.fields)
     if state[OVER] or not evaluate(program.waiting, _Scope(old, state, event.fields, event.now)):
         at(Closing(), event.fields)
         state[TURN_OPEN] = False
@@ -327,6 +326,8 @@ def _spelled(moment: Moment) -> str:
             return "after the rules"
         case Leaving(kind, names):
             return f"at `{' '.join([kind, *names]).strip()}`"
+        case Finished():
+            return "at the end of the step"
         case Closing():
             return "at the close of the turn"
         case _:
@@ -344,6 +345,11 @@ class _Scope:
     final: State
     its: Mapping[str, Value]
     now: int
+
+
+def constant(expr: Expr, state: State) -> Value:
+    """The value of an expression that mentions nothing but the state."""
+    return evaluate(expr, _Scope(state, state, {}, 0))
 
 
 def evaluate(expr: Expr, scope: _Scope) -> Value:

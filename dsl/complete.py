@@ -1,0 +1,93 @@
+"""What a policy must have besides being well written: every failure handled, and nothing declared in vain."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import fields, is_dataclass
+
+from charter.dsl import program as p
+from charter.dsl import syntax as s
+from charter.dsl.diagnostics import Code
+from charter.dsl.findings import Findings
+from charter.dsl.names import Names
+from charter.dsl.program import ActKind, EventKind, Program
+
+
+def check_complete(names: Names, program: Program, findings: Findings) -> None:
+    """Reports failures that no rule handles, and warns of what is never used."""
+    _failures(names, program, findings)
+    _unused(names, program, findings)
+
+
+def _failures(names: Names, program: Program, findings: Findings) -> None:
+    """Whatever a rule starts can fail; built in, each failure has a rule."""
+    done: set[EventKind] = set()
+    for _, rule in names.sections:
+        for act in rule.acts:
+            for kind in _can_fail(act, names):
+                if kind in done or kind not in program.events:
+                    continue
+                done.add(kind)
+                if not any(program.strata[kind]):
+                    message = f"no rule handles `{kind}`"
+                    findings.error(Code.UNHANDLED, message, act.span, f"add `rule … on {kind} do …`")
+
+
+def _can_fail(act: s.Act, names: Names) -> list[EventKind]:
+    match act:
+        case s.Ask(agents):
+            return [EventKind(f"{agent.text} fails") for agent in agents]
+        case s.Call(tool) if tool.text in names.tools:
+            kinds = [EventKind(f"{tool.text} fails")]
+            return [*kinds, EventKind(f"{tool.text} uncertain")] if names.tools[tool.text][0].writes else kinds
+        case s.Collect(fact):
+            return [EventKind(f"collect {fact.text} fails")]
+        case s.Escalate(queue):
+            return [EventKind(f"escalate {queue.text} fails")]
+        case _:
+            return []
+
+
+def _unused(names: Names, program: Program, findings: Findings) -> None:
+    mentioned = set(_mentioned([*names.defines.values(), *names.assumptions, names.policy]))
+    mentioned |= set(_mentioned([rule for _, rule in names.sections]))
+    mentioned |= set(_mentioned([section for section, _ in names.sections if section is not None]))
+    mentioned |= set(_mentioned(names.requirements.values()))
+    left = [clause for clause, _ in names.speech.values()]
+    said = {(site.kind, site.name) for clause in _clauses(program) for site in clause.acts}
+    for speech in left:
+        if (ActKind(speech.kind), speech.name.text) not in said:
+            what = "disclosure" if speech.kind == "disclose" else "prompt"
+            findings.warning(Code.UNUSED, f"{what} `{speech.name.text}` is never said", speech.name.span)
+    chained = {name for agent in program.agents.values() for name in agent.chain}
+    for name, span in names.spans.items():
+        if name not in mentioned and name not in chained:
+            findings.warning(Code.UNUSED, f"`{name}` is never used", span)
+    for queue in names.queues.values():
+        if (ActKind.ESCALATE, queue.name.text) not in said and queue.name.text != program.fallback:
+            message = f"no rule escalates to queue `{queue.name.text}`"
+            findings.warning(Code.UNUSED, message, queue.name.span)
+
+
+def _clauses(program: Program) -> Iterator[p.Clause]:
+    for strata in program.strata.values():
+        for stratum in strata:
+            yield from stratum
+
+
+def _mentioned(nodes: Iterable[object]) -> Iterator[str]:
+    """Every name that is used in these nodes, what a clause itself declares left out."""
+    for node in nodes:
+        yield from _names_in(node, top=True)
+
+
+def _names_in(node: object, top: bool = False) -> Iterator[str]:
+    if isinstance(node, s.Name | s.Ref):
+        yield node.text if isinstance(node, s.Name) else node.name
+    elif isinstance(node, s.String):
+        yield from (part.split("}")[0] for part in node.text.split("{")[1:])
+    elif isinstance(node, tuple):
+        for item in node:
+            yield from _names_in(item)
+    elif is_dataclass(node):
+        for field in fields(node):
+            if not (top and field.name == "name"):
+                yield from _names_in(getattr(node, field.name))

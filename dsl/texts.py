@@ -1,0 +1,88 @@
+"""Texts with slots: what is said in each language, and the reasons and notes that rules give."""
+
+import re
+from collections.abc import Callable
+
+from charter.dsl import program as p
+from charter.dsl import syntax as s
+from charter.dsl.diagnostics import Code, did_you_mean
+from charter.dsl.findings import Findings
+from charter.dsl.names import Names, Parameters
+from charter.dsl.program import ActKind, Expr, Slot, Speech
+from charter.dsl.types import Type
+
+_SLOT = re.compile(r"\\([{}])|\{([^{}]*)\}|([{}])")
+
+
+def speech_of(names: Names, findings: Findings) -> dict[tuple[ActKind, str], Speech]:
+    """Every disclosure and prompt, each with a text in every language of the policy."""
+    return {key: _speech(clause, params, names, findings) for key, (clause, params) in names.speech.items()}
+
+
+def template(text: s.String, slot: Callable[[str], Expr | None], known: list[str], findings: Findings) -> Expr:
+    """A reason or note whose slots are read by `slot`."""
+    parts = _parts(text, findings)
+    done: list[str | Expr] = []
+    for part in parts:
+        if isinstance(part, str):
+            done.append(part)
+            continue
+        value = slot(part.name)
+        if value is None:
+            help_ = did_you_mean(part.name, known)
+            findings.error(Code.TEXT, f"`{{{part.name}}}` is no field of the event and no fact", text.span, help_)
+        else:
+            done.append(value)
+    return p.Text(tuple(done))
+
+
+def _speech(clause: s.Speech, params: Parameters, names: Names, findings: Findings) -> Speech:
+    what = "disclosure" if clause.kind == "disclose" else "prompt"
+    texts: dict[str, tuple[str | Slot, ...]] = {}
+    for language, text in clause.texts:
+        if language.text not in names.languages:
+            help_ = did_you_mean(language.text, names.languages)
+            findings.error(Code.TEXT, f"the policy has no language `{language.text}`", language.span, help_)
+        elif language.text in texts:
+            findings.error(Code.DUPLICATE, f"`{language.text}` stands twice", language.span)
+        else:
+            texts[language.text] = _parts(text, findings)
+            _check_slots(text, texts[language.text], params.fields, findings)
+    for missing in (language for language in names.languages if language not in texts):
+        message = f"{what} `{clause.name.text}` has no text in `{missing}`"
+        findings.error(Code.TEXT, message, clause.name.span, f'add `{missing} "…"`')
+    return Speech(ActKind(clause.kind), clause.name.text, params.fields, texts)
+
+
+def _check_slots(
+    text: s.String, parts: tuple[str | Slot, ...], slots: tuple[tuple[str, Type], ...], findings: Findings
+) -> None:
+    declared = [name for name, _ in slots]
+    used = {part.name for part in parts if isinstance(part, Slot)}
+    for name in sorted(used - set(declared)):
+        help_ = did_you_mean(name, declared) or f"declare it: `({name}: …)` after the name"
+        findings.error(Code.TEXT, f"`{{{name}}}` is no slot of this text", text.span, help_)
+    for name in declared:
+        if name not in used:
+            findings.error(Code.TEXT, f"the text leaves out `{{{name}}}`", text.span)
+
+
+def _parts(text: s.String, findings: Findings) -> tuple[str | Slot, ...]:
+    """The text cut at its slots; `\\{` is a brace."""
+    parts: list[str | Slot] = []
+    plain, at = "", 0
+    for match in _SLOT.finditer(text.text):
+        plain += text.text[at : match.start()]
+        at = match.end()
+        escaped, name, stray = match.groups()
+        if escaped:
+            plain += escaped
+        elif stray:
+            findings.error(Code.TEXT, f"a `{stray}` stands alone", text.span, f"write `\\{stray}` for a brace")
+        elif not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            findings.error(Code.TEXT, f"`{{{name}}}` is no slot: it holds one name", text.span)
+        else:
+            parts += [plain, Slot(name)] if plain else [Slot(name)]
+            plain = ""
+    plain += text.text[at:]
+    return (*parts, plain) if plain else tuple(parts)
