@@ -164,7 +164,8 @@ def stub_module(file: FileDescriptorProto, modules: Mapping[str, str]) -> Iterat
         for name, asked, answered in calls:
             yield f"    async def {name}("
             yield f"        self,\n        request: {asked},"
-            yield f"        context: grpc.aio.ServicerContext[\n            {asked},\n            {answered},\n        ],"
+            yield "        context: grpc.aio.ServicerContext["
+            yield f"            {asked},\n            {answered},\n        ],"
             yield f"    ) -> {answered}: ..."
         yield f"\ndef add_{service.name}Servicer_to_server("
         yield f"    servicer: {service.name}Servicer,\n    server: grpc.aio.Server,\n) -> None: ..."

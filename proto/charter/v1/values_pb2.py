@@ -27,7 +27,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63harter/v1/values.proto\x12\ncharter.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa1\x02\n\x05Value\x12\x11\n\x07\x62oolean\x18\x01 \x01(\x08H\x00\x12\x11\n\x07integer\x18\x02 \x01(\x12H\x00\x12\x1a\n\x07\x64\x65\x63imal\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18 H\x00\x12\x1a\n\x06symbol\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02H\x00\x12\x16\n\x02id\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08H\x00\x12\x19\n\x04text\x18\x06 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x04H\x00\x12*\n\x04time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12-\n\x08\x64uration\x18\x08 \x01(\x0b\x32\x19.google.protobuf.DurationH\x00\x12$\n\x06record\x18\t \x01(\x0b\x32\x12.charter.v1.RecordH\x00\x42\x06\n\x04kind\"6\n\x06Record\x12,\n\x06\x66ields\x18\x01 \x03(\x0b\x32\x11.charter.v1.FieldB\t\xbaH\x06\x92\x01\x03\x10\x80\x02\"C\n\x05\x46ield\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x02\x12 \n\x05value\x18\x02 \x01(\x0b\x32\x11.charter.v1.Valueb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63harter/v1/values.proto\x12\ncharter.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb8\x02\n\x05Value\x12\x11\n\x07\x62oolean\x18\x01 \x01(\x08H\x00\x12\x11\n\x07integer\x18\x02 \x01(\x12H\x00\x12\x31\n\x07\x64\x65\x63imal\x18\x03 \x01(\tB\x1e\xbaH\x1br\x19\x18 2\x15^-?[0-9]+(\\.[0-9]+)?$H\x00\x12\x1a\n\x06symbol\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02H\x00\x12\x16\n\x02id\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08H\x00\x12\x19\n\x04text\x18\x06 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x04H\x00\x12*\n\x04time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12-\n\x08\x64uration\x18\x08 \x01(\x0b\x32\x19.google.protobuf.DurationH\x00\x12$\n\x06record\x18\t \x01(\x0b\x32\x12.charter.v1.RecordH\x00\x42\x06\n\x04kind\"6\n\x06Record\x12,\n\x06\x66ields\x18\x01 \x03(\x0b\x32\x11.charter.v1.FieldB\t\xbaH\x06\x92\x01\x03\x10\x80\x02\"C\n\x05\x46ield\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x02\x12 \n\x05value\x18\x02 \x01(\x0b\x32\x11.charter.v1.Valueb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,7 +35,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'charter.v1.values_pb2', _gl
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_VALUE'].fields_by_name['decimal']._loaded_options = None
-  _globals['_VALUE'].fields_by_name['decimal']._serialized_options = b'\272H\004r\002\030 '
+  _globals['_VALUE'].fields_by_name['decimal']._serialized_options = b'\272H\033r\031\030 2\025^-?[0-9]+(\\.[0-9]+)?$'
   _globals['_VALUE'].fields_by_name['symbol']._loaded_options = None
   _globals['_VALUE'].fields_by_name['symbol']._serialized_options = b'\272H\005r\003\030\200\002'
   _globals['_VALUE'].fields_by_name['id']._loaded_options = None
@@ -47,9 +47,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FIELD'].fields_by_name['name']._loaded_options = None
   _globals['_FIELD'].fields_by_name['name']._serialized_options = b'\272H\007r\005\020\001\030\200\002'
   _globals['_VALUE']._serialized_start=134
-  _globals['_VALUE']._serialized_end=423
-  _globals['_RECORD']._serialized_start=425
-  _globals['_RECORD']._serialized_end=479
-  _globals['_FIELD']._serialized_start=481
-  _globals['_FIELD']._serialized_end=548
+  _globals['_VALUE']._serialized_end=446
+  _globals['_RECORD']._serialized_start=448
+  _globals['_RECORD']._serialized_end=502
+  _globals['_FIELD']._serialized_start=504
+  _globals['_FIELD']._serialized_end=571
 # @@protoc_insertion_point(module_scope)
