@@ -1,0 +1,31 @@
+"""A database that a store runs on, as far as the store needs to know it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
+
+from .errors import Fault
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """Two engines over one database, and the meaning of its errors.
+
+    A transaction of `writer` holds the write lock from its beginning; `reader` has a connection for each of
+    `readers` threads and cannot write.
+    """
+
+    where: str
+    writer: Engine
+    reader: Engine
+    readers: int
+    fault: Callable[[DBAPIError], Fault]
+
+    def dispose(self) -> None:
+        """All connections that are not in use are closed."""
+        self.reader.dispose()
+        self.writer.dispose()

@@ -1,0 +1,136 @@
+"""SQLite, the embedded database: how it is opened so that what is committed is durable, and what its errors mean."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from urllib.parse import quote
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from .database import Database
+from .errors import Corrupt, DiskFull, Fault, Locked, Missing, NotADatabase, ReadOnly, Unusable
+
+_FAULTS: dict[int, type[Fault]] = {
+    sqlite3.SQLITE_BUSY: Locked,
+    sqlite3.SQLITE_LOCKED: Locked,
+    sqlite3.SQLITE_FULL: DiskFull,
+    sqlite3.SQLITE_READONLY: ReadOnly,
+    sqlite3.SQLITE_NOTADB: NotADatabase,
+    sqlite3.SQLITE_CORRUPT: Corrupt,
+    sqlite3.SQLITE_CANTOPEN: Missing,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SqliteOptions:
+    """`busy_ms`: how long to wait for another process; `max_pages`: how far the file may grow, in pages."""
+
+    busy_ms: int = 5000
+    readers: int = 4
+    max_pages: int | None = None
+
+
+def sqlite_database(path: Path, options: SqliteOptions) -> Database:
+    """The database in `path`, made if it is missing, in WAL mode; a `Fault` where it cannot be used."""
+    fault = partial(sqlite_fault, str(path))
+    _create(path)
+    database = Database(
+        where=str(path),
+        writer=_engine(path, _write_pragmas(options), "BEGIN IMMEDIATE", 1),
+        reader=_engine(path, _read_pragmas(options), "BEGIN", options.readers),
+        readers=options.readers,
+        fault=fault,
+    )
+    try:
+        with faults(fault):
+            _require_wal(database)
+    except Fault:
+        database.dispose()
+        raise
+    return database
+
+
+def sqlite_reader(path: Path) -> Engine:
+    """Reads the database in `path` and never writes it; each transaction sees one moment."""
+    if not path.exists():
+        raise Missing(str(path), "there is no such file")
+    return _engine(path, _read_pragmas(SqliteOptions()), "BEGIN", 1)
+
+
+def sqlite_fault(where: str, error: DBAPIError) -> Fault:
+    """The error as a fault of the store."""
+    detail = str(error.orig)
+    if isinstance(error.orig, sqlite3.Error):
+        code = getattr(error.orig, "sqlite_errorcode", sqlite3.SQLITE_ERROR)  # absent where Python raised it itself
+        return _FAULTS.get(code & 0xFF, Unusable)(where, detail)
+    return Unusable(where, detail)
+
+
+@contextlib.contextmanager
+def faults(fault: Callable[[DBAPIError], Fault]) -> Iterator[None]:
+    """Inside, a database error is raised as the fault it means."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise fault(error) from error
+
+
+def _create(path: Path) -> None:
+    # The log holds personal data: the file, and with it the WAL, is closed to group and others. An existing file is
+    # never opened here, since to close it would drop the locks that SQLite holds on it in this process.
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise Missing(str(path), error.strerror or str(error)) from error
+
+
+def _write_pragmas(options: SqliteOptions) -> tuple[str, ...]:
+    limit = () if options.max_pages is None else (f"PRAGMA max_page_count={options.max_pages}",)
+    return (
+        f"PRAGMA busy_timeout={options.busy_ms}",
+        "PRAGMA journal_mode=WAL",
+        "PRAGMA synchronous=FULL",
+        "PRAGMA foreign_keys=ON",
+        "PRAGMA secure_delete=ON",  # what is erased is overwritten
+        *limit,
+    )
+
+
+def _read_pragmas(options: SqliteOptions) -> tuple[str, ...]:
+    return (f"PRAGMA busy_timeout={options.busy_ms}", "PRAGMA query_only=ON")
+
+
+def _engine(path: Path, pragmas: tuple[str, ...], begin: str, connections: int) -> Engine:
+    # mode=rw: a database that went away is an error, not a new and empty one.
+    query = {"mode": "rw", "uri": "true"}
+    url = URL.create("sqlite", database=f"file:{quote(str(path.absolute()))}", query=query)
+    engine = create_engine(url, pool_size=connections, max_overflow=0)
+
+    def connected(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
+        connection.isolation_level = None  # the driver's own BEGIN would come late and break savepoints
+        for pragma in pragmas:
+            connection.execute(pragma).close()
+
+    def begun(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    event.listen(engine, "connect", connected)
+    event.listen(engine, "begin", begun)
+    return engine
+
+
+def _require_wal(database: Database) -> None:
+    with database.writer.connect(), database.reader.begin() as connection:
+        mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()
+    if mode != "wal":
+        raise Unusable(database.where, f"the file system allows no write-ahead log, only {mode}")
