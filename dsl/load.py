@@ -10,6 +10,7 @@ from charter.dsl.lower import lower
 from charter.dsl.names import Names
 from charter.dsl.parse import Parsed, parse
 from charter.dsl.program import Program
+from charter.dsl.scenarios import Scenario, scenarios_of
 from charter.dsl.source import Source, Span
 
 MAIN = "policy.charter"
@@ -27,6 +28,7 @@ class Loaded:
 
     program: Program
     names: Names
+    scenarios: tuple[Scenario, ...]
     files: tuple[Parsed, ...]
     sources: tuple[Source, ...]
     diagnostics: tuple[Diagnostic, ...]
@@ -69,13 +71,14 @@ def _compiled(parsed: list[Parsed], sources: list[Source], findings: Findings) -
     unread = findings.failed
     further = Findings()
     names, program = lower([p.document for p in parsed], sources, further)
+    scenarios = scenarios_of(names, program, further, names.tests)
     for diagnostic in further.all:
         if not unread or diagnostic.code not in _FOLLOWS:
             findings.add(diagnostic)
     if findings.failed:
         errors = tuple(d for d in findings.all if d.severity is Severity.ERROR)
         return Rejected(tuple(sources), errors)
-    return Loaded(program, names, tuple(parsed), tuple(sources), findings.all)
+    return Loaded(program, names, scenarios, tuple(parsed), tuple(sources), findings.all)
 
 
 class _Files:

@@ -44,6 +44,12 @@ def collected_facts(names: Names) -> frozenset[str]:
     return frozenset(a.fact.text for _, rule in names.sections for a in rule.acts if isinstance(a, s.Collect))
 
 
+def act_of(act: s.Act, scope: Scope) -> ActSite | None:
+    """One act by itself, as a test attempts it; None where it is nothing that leaves, or has a mistake."""
+    sites = _sites(act, scope, 0)
+    return sites[0] if sites else None
+
+
 def _triggers(
     rule: s.Rule, names: Names, events: dict[EventKind, EventInfo], findings: Findings
 ) -> dict[EventKind, list[s.Expr | None]]:

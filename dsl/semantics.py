@@ -30,6 +30,7 @@ from charter.dsl.program import (
     Const,
     Contains,
     Event,
+    EventKind,
     Expr,
     Finished,
     Its,
@@ -100,7 +101,7 @@ def step(program: Program, state: State, event: Event) -> Outcome:
     judged: list[tuple[str, tuple[Watch, ...]]] = []
     if not ended_before:  # else it is a settlement, of which only what it writes remains
         acts, excluded = _leave(program, old, values, event, fired)
-        judged = [(requirement.name, requirement.watches) for requirement in program.requirements]
+        judged = _judged(program)
     rules = tuple(clause.rule for clause in fired)
     broken = conflicts + _out_of_range(program, values) + excluded
     if not broken:
@@ -117,6 +118,20 @@ def possible(program: Program, state: State, event: Event) -> bool:
     """Whether the environment lets this event come in this state; it is the same list that proofs assume."""
     info = program.events[event.kind]
     return evaluate(info.possible, _Scope(state, state, event.fields, event.now)) is True
+
+
+def trusted(program: Program, state: State, event: Event) -> bool:
+    """Whether what the policy assumes of this event holds; where it does not, the event is a failure instead."""
+    assumed = program.assumptions.get(event.kind)
+    return assumed is None or evaluate(assumed, _Scope(state, state, event.fields, event.now)) is True
+
+
+def attempt(program: Program, state: State, act: Act, now: int) -> tuple[Broken, ...]:
+    """What would be broken if the rules did `act` now, all else unchanged; nothing happens."""
+    acts, excess = _within_bounds(program, state, [act])
+    nothing = Event(EventKind("attempt"), {}, now)
+    _, broken = _observe(program, state, state, nothing, tuple(acts), _judged(program), closes=False)
+    return (*excess, *broken)
 
 
 def replays(program: Program, events: Iterable[Event]) -> list[Outcome]:
@@ -275,6 +290,7 @@ def _observe(
     event: Event,
     acts: tuple[Act, ...],
     judged: list[tuple[str, tuple[Watch, ...]]],
+    closes: bool = True,
 ) -> tuple[State, list[Broken]]:
     """The state after all moments of the step, and the requirements that they break, each once."""
     watching = [("", program.bookkeeping), *judged]
@@ -299,10 +315,14 @@ def _observe(
     for act in acts:
         at(Leaving(act.kind, frozenset({act.name})), dict(act.args))
     at(Finished(), event.fields)
-    if state[OVER] or not evaluate(program.waiting, _Scope(old, state, event.fields, event.now)):
+    if closes and (state[OVER] or not evaluate(program.waiting, _Scope(old, state, event.fields, event.now))):
         at(Closing(), event.fields)
         state[TURN_OPEN] = False
     return state, list(broken.values())
+
+
+def _judged(program: Program) -> list[tuple[str, tuple[Watch, ...]]]:
+    return [(requirement.name, requirement.watches) for requirement in program.requirements]
 
 
 def _sees(watched: Moment, moment: Moment) -> bool:
