@@ -123,9 +123,30 @@ def arguments(
         listed = ", ".join(f"`{name}`" for name in missing)
         scope.findings.error(Code.ARGUMENTS, f"{of} needs {listed}", span)
         sound = False
-    values = {name: typed(given[name].value, scope, t) for name, t in parameters.fields if name in given}
+    values = {name: _argument(given[name].value, scope, t) for name, t in parameters.fields if name in given}
     done = tuple((name, value) for name, value in values.items() if not isinstance(value, Ill))
     return done if sound and len(done) == len(parameters.fields) else ILL
+
+
+def _argument(syntax: s.Expr, scope: Scope, wanted: Type) -> Expr | Ill:
+    """A value that surely lies within the bounds of its type: nothing judges an argument once it is given."""
+    found = typed(syntax, scope, wanted)
+    if not isinstance(found, Ill) and not isinstance(found, p.Const) and not _within(_plain(found), wanted):
+        have = spelled(_plain(found))
+        message = f"this is `{have}`, which may lie outside `{spelled(wanted)}`"
+        scope.findings.error(Code.RANGE, message, syntax.span, "declare bounds that fit")
+        return ILL
+    return found
+
+
+def _within(inner: Type, outer: Type) -> bool:
+    match inner, outer.of if isinstance(outer, OptionalType) else outer:
+        case (IntType(low, high), IntType(least, most)) | (DecimalType(_, low, high), DecimalType(_, least, most)):
+            return least <= low and high <= most
+        case TextType(length), TextType(limit):
+            return length <= limit
+        case _:
+            return True
 
 
 # --- fitting a value to the type that is wanted ----------------------------------------------------------------------

@@ -1,0 +1,145 @@
+"""One step: old and final values, overrides, conflicts, leaving order, bounds, the safe stop."""
+
+import pytest
+from policies import HEADER, Conversation, program_of
+
+from charter.dsl.load import Rejected, load_text
+from charter.dsl.program import Variable
+
+
+def test_acts_leave_in_the_order_of_their_kinds_then_by_place() -> None:
+    program = program_of("""
+rule last  on start do end because "over"
+rule third on start do call look(key: "k")
+rule first on start do disclose notice  say bye
+rule second on start do say hello""")
+    assert Conversation(program).acts("start") == [
+        "disclose notice",
+        "say bye",
+        "say hello",
+        "call look(key: k)",
+        "end",
+    ]
+
+
+def test_a_rule_reads_what_rules_on_the_same_event_write_and_was_reads_the_old_value() -> None:
+    program = program_of("""
+fact n: int 0..9 = 0
+rule reads on start when n == 1 do say hello
+rule old on start when was n == 0 do say bye
+rule writes on start do set n = n + 1""")
+    assert set(Conversation(program).acts("start")) == {"say hello", "say bye"}
+
+
+def test_rules_that_read_each_others_writes_are_a_cycle_that_was_breaks() -> None:
+    rejected = load_text(
+        HEADER
+        + """
+fact a: bool = false
+fact b: bool = false
+rule one on start when a do set b = true
+rule two on start when b do set a = true"""
+    )
+    assert isinstance(rejected, Rejected)
+    assert [d.code.number for d in rejected.diagnostics] == ["CH030"]
+    assert "was" in (rejected.diagnostics[0].help or "")
+
+
+def test_an_overridden_rule_does_not_fire_and_overrides_nothing() -> None:
+    program = program_of("""
+rule a on start do say hello
+rule b overrides a on start do say bye
+rule c overrides b on start do disclose notice""")
+    assert Conversation(program).acts("start") == ["disclose notice", "say hello"]
+
+
+def test_two_rules_that_write_different_values_make_the_safe_stop() -> None:
+    program = program_of("""
+fact n: int 0..9 = 0
+rule one on start do set n = 1  say hello
+rule two on start do set n = 2""")
+    talk = Conversation(program)
+    (step,) = talk.on("start")
+    assert [b.requirement for b in step.outcome.broken] == ["no conflict"]
+    assert [(a.kind, a.name) for a in step.outcome.acts] == [("escalate", "general")]
+    assert step.outcome.state[Variable("n")] == 0
+
+
+def test_a_write_beyond_the_bounds_makes_the_safe_stop_and_a_second_one_ends() -> None:
+    program = program_of("""
+fact n: int 0..1 = 0
+rule up on keys do set n = n + 1  say hello
+rule greet on start do say hello""")
+    talk = Conversation(program)
+    talk.on("start")
+    assert talk.broken("keys", digits="1") == set()
+    assert talk.broken("keys", digits="1") == {"in range"}
+    assert talk.acts("escalate general fails", reason="error") == ["end"]
+
+
+def test_equal_acts_are_one_act_with_all_reasons() -> None:
+    program = program_of("""
+rule one on start do escalate desk because "one"
+rule two on start do escalate desk because "two" """)
+    (step,) = Conversation(program).on("start")
+    (act,) = step.outcome.acts
+    assert act.reasons == ("one", "two")
+
+
+@pytest.mark.parametrize("acts", ["escalate desk", 'end because "x"', ""])
+def test_two_different_transfers_and_a_transfer_with_an_end_exclude_each_other(acts: str) -> None:
+    fragment = "rule one on start do escalate general" + (f"\nrule two on start do {acts}" if acts else "")
+    broken = Conversation(program_of(fragment)).broken("start")
+    assert broken == ({"no excluded acts"} if acts else set())
+
+
+def test_an_end_excludes_a_new_write_but_not_a_read() -> None:
+    assert Conversation(program_of('rule r on start do end  call write(key: "k")')).broken("start") == {
+        "no excluded acts"
+    }
+    assert not Conversation(program_of('rule r on start do end  call look(key: "k")')).broken("start")
+
+
+def test_an_ask_beyond_its_bound_fails_at_once_as_exhausted_and_a_further_one_is_broken() -> None:
+    program = program_of("""
+rule greet on start do say bye
+rule again on guess do ask guess
+rule listen on utterance do ask guess""")
+    talk = Conversation(program)
+    talk.on("start")
+    talk.on("utterance")
+    steps = talk.on("guess", intent="yes", sure=50)
+    assert [step.event.kind for step in steps] == ["guess", "guess fails"]
+    assert steps[1].event.fields["reason"] == "exhausted"
+    assert [(a.kind, a.name) for a in steps[1].outcome.acts] == [("escalate", "general")]
+
+
+def test_an_event_that_cannot_come_is_dropped_and_changes_nothing() -> None:
+    talk = Conversation(program_of("rule greet on start do say bye"))
+    talk.on("start")
+    before = talk.session.state
+    (step,) = talk.on("guess", intent="yes", sure=50)
+    assert step.outcome.dropped
+    assert talk.session.state == before
+
+
+def test_in_a_step_that_escalates_asks_and_collects_do_not_leave() -> None:
+    program = program_of("""
+fact pin: id?
+rule ask on start do ask guess  collect pin  call look(key: "k")  escalate desk
+rule no_pin on collect pin fails do say hello
+rule got on collected pin do set pin = its value  say hello""")
+    assert Conversation(program).acts("start") == ["call look(key: k)", "escalate desk"]
+
+
+def test_an_unread_suggestion_is_unknown_again_in_the_next_turn() -> None:
+    program = program_of("""
+rule greet on start do say bye
+rule listen on utterance do ask guess
+rule heard on guess do say bye
+rule later on keys when guess.intent is known do disclose notice""")
+    talk = Conversation(program)
+    talk.on("start")
+    talk.on("utterance")
+    talk.on("guess", intent="yes", sure=50)
+    assert talk.acts("keys", digits="1") == ["say hello"]
