@@ -1,0 +1,119 @@
+"""The engine's commands: what they print, and how they exit."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from serving import CARD_SUPPORT, KEY, Caller, HeldAgents, checked, policy_folder, ports, stored, suggested
+from sqlalchemy import create_engine, text
+
+from charter.cli import main
+from charter.dsl.load import Loaded, load
+from charter.engine.conversations import Conversations
+from charter.engine.decide import Decider
+from charter.engine.rule_kernel import RuleKernel
+
+
+def charter(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> str:
+    """The URL of a store with one conversation, its key beside it, the policy in `policy`."""
+    program = checked(tmp_path / "policy")
+
+    async def hold() -> None:
+        async with stored(tmp_path / "charter.db") as store:
+            agents = HeldAgents()
+            decides = Decider(program, RuleKernel(program), lambda: RuleKernel(program))
+            caller = Caller(Conversations(ports(program, decides, agents, store)))
+            await caller.start()
+            agents.answer(1, suggested("opening_hours", 9000))
+            await caller.send("utterance", text="When are you open?")
+
+    asyncio.run(hold())
+    key = tmp_path / "charter.key"
+    key.write_bytes(KEY)
+    key.chmod(0o600)
+    return f"sqlite:///{tmp_path / 'charter.db'}"
+
+
+def test_a_policy_that_cannot_be_read_is_told_with_its_line_and_exits_2(tmp_path: Path) -> None:
+    folder = policy_folder(tmp_path / "policy", CARD_SUPPORT.replace("do ask classify", "do ask clasify"))
+    result = charter("serve", folder)
+    assert result.exit_code == 2
+    assert "policy.charter:" in result.stderr
+    assert "did you mean `classify`?" in result.stderr
+
+
+def test_a_deployment_that_cannot_be_read_exits_2(tmp_path: Path) -> None:
+    folder = policy_folder(tmp_path / "policy")
+    (folder / "charter.toml").write_text('[agent.classify]\naddress = "a:1"\n', "utf-8")
+    result = charter("serve", folder)
+    assert result.exit_code == 2
+    assert "charter.toml:1: unknown key `agent`" in result.stderr
+
+
+@pytest.mark.parametrize("store", ["postgresql://somewhere", "sqlite:///"])
+def test_a_store_that_is_none_exits_2(tmp_path: Path, store: str) -> None:
+    assert charter("serve", policy_folder(tmp_path / "policy"), "--store", store).exit_code == 2
+
+
+def test_a_policy_that_the_server_cannot_carry_out_is_refused(tmp_path: Path) -> None:
+    calling = (
+        CARD_SUPPORT.replace("do ask classify", 'do ask classify  call look_up(phone: "1")')
+        + """
+tool look_up(phone: id) returns { found: bool } reads within 2 s
+rule looked on look_up or look_up fails do note "looked up"
+"""
+    )
+    folder = policy_folder(tmp_path / "policy", calling)
+    loaded = load(folder)
+    assert isinstance(loaded, Loaded), str(loaded)
+    result = charter("serve", folder, "--store", f"sqlite:///{tmp_path / 'x.db'}")
+    assert result.exit_code == 2
+    assert "this server cannot `call look_up`" in result.stderr
+
+
+def test_an_address_that_is_taken_exits_2(tmp_path: Path) -> None:
+    folder = policy_folder(tmp_path / "policy")
+    result = charter("serve", folder, "--store", f"sqlite:///{tmp_path / 'x.db'}", "--listen", "256.0.0.1:1")
+    assert result.exit_code == 2
+    assert "cannot listen on 256.0.0.1:1" in result.stderr
+
+
+def test_an_intact_log_verifies(store: str) -> None:
+    result = charter("audit", "verify", "--store", store)
+    assert (result.exit_code, result.stdout) == (0, "audit chain verified: 1 conversations, 3 records\n")
+
+
+def test_a_changed_log_is_told_and_exits_1(store: str) -> None:
+    engine = create_engine(store)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE records SET at = at + 1 WHERE sequence = 2"))
+    engine.dispose()
+    result = charter("audit", "verify", "--store", store)
+    assert result.exit_code == 1
+    assert "record 2: the record was changed" in result.stdout
+
+
+def test_stored_conversations_are_decided_again_as_they_were(store: str, tmp_path: Path) -> None:
+    result = charter("replay", tmp_path / "policy", "--store", store)
+    assert (result.exit_code, result.stdout) == (0, "1 conversations as recorded, 0 otherwise, 0 unclear\n")
+
+
+def test_the_first_decision_that_another_policy_would_take_is_shown(store: str, tmp_path: Path) -> None:
+    other = policy_folder(tmp_path / "other", CARD_SUPPORT.replace(">= 0.55", ">= 0.95"))
+    result = charter("replay", other, "--store", store)
+    assert result.exit_code == 1
+    assert "record 3" in result.stdout
+    assert "recorded: `classify` fires hours: say opening_hours" in result.stdout
+    assert "decided:  `classify` fires unclear: say say_again" in result.stdout
+
+
+def test_a_missing_store_exits_2(tmp_path: Path) -> None:
+    policy = policy_folder(tmp_path / "policy")
+    assert charter("audit", "verify", "--store", f"sqlite:///{tmp_path / 'none.db'}").exit_code == 2
+    assert charter("replay", policy, "--store", f"sqlite:///{tmp_path / 'none.db'}").exit_code == 2
