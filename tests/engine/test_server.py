@@ -313,3 +313,20 @@ async def test_an_ask_beyond_its_bound_is_explained_as_exhausted(tmp_path: Path)
             ["exhausted classify"],
             ["escalate general"],
         ]
+
+
+async def test_two_servers_share_a_store_and_take_turns_of_one_conversation(tmp_path: Path) -> None:
+    program = checked(tmp_path / "policy")
+    store = tmp_path / "charter.db"
+    async with (
+        scripted_agent(tmp_path, LOST, HOURS) as address,
+        server(program, store, {"classify": address}) as one,
+        server(program, store, {"classify": address}) as other,
+    ):
+        name = new()
+        await one.stub.Turn(start(name))
+        for at in (other, one, other):
+            answer = await at.stub.Turn(says(name, "When are you open?"))
+            assert [act.say.name for act in answer.acts] == ["opening_hours"]
+        assert (await where(one, name)).events == 7
+    assert verify(f"sqlite:///{store}", KEY).intact

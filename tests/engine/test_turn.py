@@ -4,7 +4,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -15,9 +15,10 @@ from charter.engine.asks import Failed, Reason
 from charter.engine.audit import verify
 from charter.engine.conversations import Conversations
 from charter.engine.decide import Decider, Decision
+from charter.engine.evaluator import Executed
 from charter.engine.record import whole
 from charter.engine.refused import Refused, Why
-from charter.engine.replay import Same, replay
+from charter.engine.replay import Same, Unclear, replay
 from charter.engine.rule_kernel import RuleKernel
 from charter.engine.store import Commit, Committed, DiskFull, Store
 from charter.v1 import conversations_pb2 as pb
@@ -397,3 +398,36 @@ async def test_a_turn_under_the_lease_of_another_server_is_left_to_it(tmp_path: 
         assert why(await Caller(other, here.id).send("utterance", text="me too")) is Why.BUSY
         agents.answer(1, suggested("opening_hours", 9000))
         assert done(await turn) == ["say opening_hours"]
+
+
+class Deaf:
+    """A kernel that lets no rule speak on one kind of event."""
+
+    def __init__(self, kernel: RuleKernel, kind: str) -> None:
+        self._kernel, self._kind = kernel, kind
+
+    def step(self, state: State, event: Event) -> Executed:
+        executed = self._kernel.step(state, event)
+        return replace(executed, acts=()) if event.kind == self._kind else executed
+
+
+async def test_where_the_executors_differ_a_person_takes_over_and_the_incident_is_on_record(tmp_path: Path) -> None:
+    program = checked(tmp_path / "policy")
+    agents = HeldAgents()
+    async with stored(tmp_path / "charter.db") as store:
+        decides = Decider(program, Deaf(RuleKernel(program), "classify"), _rebuilt)
+        caller = Caller(Conversations(ports(program, decides, agents, store)))
+        await caller.start()
+        agents.answer(1, suggested("opening_hours", 9000))
+        response = await caller.send("utterance", text="hours?")
+        assert done(response) == ["escalate general"]
+        assert isinstance(response, pb.TurnResponse)
+        assert list(response.acts[0].escalate.reasons) == ["safe stop"]
+        records = await store.records(caller.id)
+        incident = whole(records[-1])["incident"]
+        assert incident["kind"] == "disagreement"
+        assert "opening_hours" in incident["details"][0]
+        assert "the kernel has" not in str(records[-1].public)  # it may tell what the customer said
+        conversation = await store.load(caller.id)
+        assert conversation is not None
+        assert isinstance(replay(program, conversation, records), Unclear)

@@ -1,0 +1,217 @@
+"""What one step costs, and its parts, at several sizes of policy, beside other ways to decide. `python bench/step.py`.
+
+The policies have ten kinds of events, and guards of three atoms: an order of numbers, an enum and a bool. Peers only
+find the rules that fire, where the step also says what is done, judges requirements and is computed twice:
+
+- CLIPS, keeping the facts of one conversation, told what changed (`pip install clipspy`; left out where it is missing);
+- CLIPS, told all facts at each step, as a server that holds no conversation would;
+- generated Python: one `if` per rule, on a dictionary.
+
+Writes `bench/out/step.json`.
+"""
+
+import gc
+import json
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from random import Random
+from typing import Any, TypeAlias
+
+from charter.dsl.load import Rejected, load_text
+from charter.dsl.program import STARTED, Event, EventKind, Program, State, Variable
+from charter.dsl.semantics import step
+from charter.dsl.types import Value
+from charter.engine.decide import Decider
+from charter.engine.rule_kernel import RuleKernel
+
+try:
+    import clips
+except ImportError:
+    clips = None
+
+SIZES = (20, 100, 300, 1_000)
+KINDS = 10
+STEPS, ROUNDS = 300, 7
+CHANGES = 3  # facts that differ between one step and the next
+MOODS = ("calm", "cross", "glad")
+
+Move: TypeAlias = tuple[State, State, Event]  # what changed since the last, all variables, what happens
+Decide: TypeAlias = Callable[[Move], object]
+
+
+def facts_of(rules: int) -> int:
+    """How many facts of each sort a policy of this size has."""
+    return max(10, rules // 10)
+
+
+def policy(rules: int) -> str:
+    """A policy with this many rules."""
+    facts = facts_of(rules)
+    lines = ["policy bench", "  languages en", "  fallback queue general", f"enum Mood {{ {', '.join(MOODS)} }}"]
+    lines += ["queue general  within 30 s", 'prompt done { en "Done." }']
+    lines += [f"event e{i} {{ level: int 0..9 }}" for i in range(KINDS)]
+    lines += [f"fact n{i}: int 0..9 = 0  fact m{i}: Mood = calm  fact b{i}: bool = false" for i in range(facts)]
+    for i in range(rules):
+        number, mood, flag = guard_of(i, facts)
+        guard = f"n{number} <= its level and m{mood} == {MOODS[i % 3]} and b{flag}"
+        lines.append(f"rule r{i} on e{i % KINDS} when {guard} do say done")
+    return "\n".join(lines) + "\n"
+
+
+def guard_of(rule: int, facts: int) -> tuple[int, int, int]:
+    """Which number, mood and flag the guard of a rule reads."""
+    return rule % facts, rule * 7 % facts, rule * 13 % facts
+
+
+def moves(program: Program, facts: int) -> list[Move]:
+    """Steps of a conversation in which little changes from one to the next."""
+    rng = Random(1)
+    state = {**program.initial, STARTED: True}
+    for i in range(facts):
+        state |= values(rng, i)
+    found: list[Move] = [(state, state, Event(EventKind("e0"), {"level": 0}, 0))]
+    for now in range(1, STEPS):
+        changes = dict(rng.choice(list(values(rng, rng.randrange(facts)).items())) for _ in range(CHANGES))
+        state = {**state, **changes}
+        found.append((changes, state, Event(EventKind(f"e{rng.randrange(KINDS)}"), {"level": rng.randrange(10)}, now)))
+    return found
+
+
+def values(rng: Random, number: int) -> State:
+    """Values for the facts of this number."""
+    return {
+        Variable(f"n{number}"): rng.randrange(10),
+        Variable(f"m{number}"): rng.choice(MOODS),
+        Variable(f"b{number}"): rng.random() < 0.5,
+    }
+
+
+# --- peers -----------------------------------------------------------------------------------------------------------
+
+
+def generated(rules: int) -> Decide:
+    """One `if` per rule, in a function per kind of event."""
+    facts = facts_of(rules)
+    lines = []
+    for kind in range(KINDS):
+        lines += [f"def e{kind}(s, level):", "    fired = []"]
+        for i in range(kind, rules, KINDS):
+            number, mood, flag = guard_of(i, facts)
+            guard = f"s['n{number}'] <= level and s['m{mood}'] == '{MOODS[i % 3]}' and s['b{flag}']"
+            lines.append(f"    if {guard}: fired.append('r{i}')")
+        lines.append("    return fired")
+    functions: dict[str, Any] = {}
+    exec("\n".join(lines), functions)
+    return lambda move: functions[move[2].kind](move[1], move[2].fields["level"])
+
+
+class Clips:
+    """CLIPS with the rules of a policy. `keeping` holds facts from step to step; `telling` asserts all each time."""
+
+    def __init__(self, rules: int) -> None:
+        facts = facts_of(rules)
+        self._names = [Variable(f"{sort}{i}") for i in range(facts) for sort in "nmb"]
+        self._environment = environment = clips.Environment()
+        environment.build("(defglobal ?*fired* = (create$))")
+        for name in [*self._names, *(f"e{kind}" for kind in range(KINDS))]:
+            environment.build(f"(deftemplate {name} (slot v))")
+        for i in range(rules):
+            number, mood, flag = guard_of(i, facts)
+            state = f"(m{mood} (v {MOODS[i % 3]})) (b{flag} (v TRUE))"
+            event = f"(e{i % KINDS} (v ?l)) (n{number} (v ?n&:(<= ?n ?l)))"
+            environment.build(f"(defrule r{i} {state} {event} => (bind ?*fired* (create$ ?*fired* r{i})))")
+        self._templates = {template.name: template for template in environment.templates()}
+        self._fired = environment.find_global("fired")
+        self._held: dict[Variable, Any] = {}
+
+    def keeping(self, move: Move) -> list[str]:
+        changes, _, event = move
+        for name, value in changes.items():
+            if name in self._held:
+                self._held[name].modify_slots(v=spelled(value))
+            elif name in self._templates:
+                self._held[name] = self._templates[name].assert_fact(v=spelled(value))
+        return self._ask(event)
+
+    def telling(self, move: Move) -> list[str]:
+        _, state, event = move
+        told = [self._templates[name].assert_fact(v=spelled(state[name])) for name in self._names]
+        fired = self._ask(event)
+        for fact in told:
+            fact.retract()
+        return fired
+
+    def _ask(self, event: Event) -> list[str]:
+        fact = self._templates[event.kind].assert_fact(v=event.fields["level"])
+        self._environment.run()
+        fired = list(self._fired.value)
+        self._fired.value = ()
+        fact.retract()
+        return fired
+
+
+def spelled(value: Value) -> Any:
+    """The value as CLIPS has it."""
+    return clips.Symbol(value) if isinstance(value, str) else value
+
+
+# --- measuring -------------------------------------------------------------------------------------------------------
+
+
+def contenders(rules: int, program: Program) -> Iterator[tuple[str, Decide]]:
+    """The step, its parts, and the peers, by name."""
+    kernel = RuleKernel(program)
+    decider = Decider(program, RuleKernel(program), lambda: RuleKernel(program))
+    yield "step", lambda move: decider.decide(*move[1:]).outcome.fired
+    yield "kernel and evaluator", lambda move: kernel.step(*move[1:]).fired
+    yield "semantics", lambda move: step(program, *move[1:]).fired
+    yield "generated Python", generated(rules)
+    if clips is not None:
+        yield "CLIPS keeping", Clips(rules).keeping
+        yield "CLIPS telling", Clips(rules).telling
+
+
+def measured(rules: int) -> dict[str, float]:
+    """Microseconds a step for each contender: the median of rounds in which all take turns."""
+    loaded = load_text(policy(rules))
+    if isinstance(loaded, Rejected):
+        raise ValueError(str(loaded))
+    path = moves(loaded.program, facts_of(rules))
+    field = list(contenders(rules, loaded.program))
+    expected = [set(step(loaded.program, *move[1:]).fired) for move in path]
+    for name, decide in field:
+        if [set(decide(move)) for move in path] != expected:  # type: ignore[call-overload]
+            raise AssertionError(f"{name} fires other rules")
+    rounds: dict[str, list[float]] = {name: [] for name, _ in field}
+    for _ in range(ROUNDS):
+        for name, decide in field:
+            rounds[name].append(timed(decide, path))
+    return {name: statistics.median(times) for name, times in rounds.items()}
+
+
+def timed(decide: Decide, path: Sequence[Move]) -> float:
+    gc.collect()
+    began = time.perf_counter()
+    for move in path:
+        decide(move)
+    return (time.perf_counter() - began) / len(path) * 1e6
+
+
+def main() -> None:
+    """Prints a table, in microseconds and as ratios to the step, and writes it."""
+    results = {rules: measured(rules) for rules in SIZES}
+    names = list(results[SIZES[0]])
+    print(f"{'µs a step':22}" + "".join(f"{rules:>9} rules" for rules in SIZES))
+    for name in names:
+        print(f"{name:22}" + "".join(f"{results[rules][name]:>15.1f}" for rules in SIZES))
+    for name in names[1:]:
+        print(f"{'step / ' + name:28}" + "".join(f"{results[r]['step'] / results[r][name]:>9.2f}      " for r in SIZES))
+    out = Path(__file__).parent / "out" / "step.json"
+    out.parent.mkdir(exist_ok=True)
+    out.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

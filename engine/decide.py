@@ -1,0 +1,217 @@
+"""A decision: every step computed twice, by the rule kernel and by the semantics, and taken only where both agree.
+
+Where they differ in anything, or one of them fails, nothing that the rules wanted leaves: the safe stop hands the
+conversation to a person. Only this module knows both executors.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Protocol
+
+from charter.dsl.program import (
+    OVER,
+    SAFE_STOPS,
+    TRANSFERRING,
+    TRUE,
+    Act,
+    ActKind,
+    Clause,
+    Const,
+    Event,
+    Program,
+    RuleInfo,
+    State,
+    Variable,
+    Write,
+)
+from charter.dsl.semantics import Broken, Outcome, possible, step
+from charter.dsl.source import Span
+from charter.dsl.types import BOOL, IntType, Value
+from charter.engine.evaluator import Executed
+from charter.engine.rule_kernel import KernelFault, RuleKernel, load
+
+
+class IncidentKind(StrEnum):
+    """Why the safe stop replaced what the rules wanted."""
+
+    DISAGREEMENT = "disagreement"
+    BROKEN_REQUIREMENT = "broken requirement"
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """A safe stop, for people to look into. `details` may hold values of the conversation, personal ones too."""
+
+    kind: IncidentKind
+    details: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What happens on an event. `kernel_seconds` and `semantics_seconds` are what each executor took."""
+
+    outcome: Outcome
+    incident: Incident | None
+    kernel_seconds: float
+    semantics_seconds: float
+
+
+class Executor(Protocol):
+    """The engine's own reading of a program."""
+
+    def step(self, state: State, event: Event, /) -> Executed: ...
+
+
+def decider(program: Program, *, within: float = 30.0) -> "Decider":
+    """Decides by this program, once it has loaded in a process of its own; else raises `KernelFault`."""
+    return Decider(program, load(program, within=within), lambda: RuleKernel(program))
+
+
+class Decider:
+    """A program and its kernel. For one thread at a time, as the kernel is."""
+
+    __slots__ = ("_clock", "_kernel", "_program", "_rebuild", "_stopping")
+
+    def __init__(
+        self,
+        program: Program,
+        kernel: Executor,
+        rebuild: Callable[[], Executor],
+        *,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._program = program
+        self._stopping = _stopping(program)
+        self._kernel: Executor | None = kernel
+        self._rebuild = rebuild
+        self._clock = clock
+
+    def decide(self, state: State, event: Event) -> Decision:
+        """The outcome on which both executors agree, or the safe stop with the incident that tells why."""
+        started = self._clock()
+        executed = self._execute(state, event)
+        between = self._clock()
+        outcome = _meant(self._program, state, event)
+        ended = self._clock()
+        incident = _incident(executed, outcome)
+        if isinstance(outcome, Failed) or (incident is not None and incident.kind is IncidentKind.DISAGREEMENT):
+            outcome = self._safe_stop(state, event)
+        return Decision(outcome, incident, between - started, ended - between)
+
+    def _execute(self, state: State, event: Event) -> "Executed | Failed":
+        try:
+            if self._kernel is None:
+                self._kernel = self._rebuild()
+            return self._kernel.step(state, event)
+        except KernelFault as fault:
+            self._kernel = None
+            return Failed(str(fault))
+        except Exception as error:  # whatever fails here must hand over to a person, not fail the conversation
+            return Failed(f"{type(error).__name__}: {error}")
+
+    def _safe_stop(self, state: State, event: Event) -> Outcome:
+        """The safe stop as the semantics computes it where no rule speaks; by hand where it cannot."""
+        try:
+            if possible(self._program, state, event):
+                stopped = step(self._stopping, state, event)
+                return replace(stopped, fired=(), overridden=(), broken=(_NO_AGREEMENT,))
+        except Exception:  # the incident already tells what failed; a person must be reached all the same
+            return _stopped_by_hand(self._program, state)
+        return _stopped_by_hand(self._program, state)
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An executor that gave no answer, and why."""
+
+    reason: str
+
+
+_NO_AGREEMENT = Broken("agreement", "the two executors of the policy differ")
+
+
+def _meant(program: Program, state: State, event: Event) -> Outcome | Failed:
+    try:
+        return step(program, state, event)
+    except Exception as error:  # whatever fails here must hand over to a person, not fail the conversation
+        return Failed(f"{type(error).__name__}: {error}")
+
+
+def _incident(executed: Executed | Failed, outcome: Outcome | Failed) -> Incident | None:
+    failures = [
+        f"the {name} failed: {answer.reason}"
+        for name, answer in (("kernel", executed), ("semantics", outcome))
+        if isinstance(answer, Failed)
+    ]
+    if isinstance(executed, Failed) or isinstance(outcome, Failed):
+        return Incident(IncidentKind.DISAGREEMENT, tuple(failures))
+    differences = tuple(_differences(executed, outcome))
+    if differences:
+        return Incident(IncidentKind.DISAGREEMENT, differences)
+    if outcome.broken:
+        details = tuple(f"{broken.requirement}: {broken.detail}" for broken in outcome.broken)
+        return Incident(IncidentKind.BROKEN_REQUIREMENT, details)
+    return None
+
+
+def _differences(executed: Executed, outcome: Outcome) -> Iterator[str]:
+    """What differs, and how each side has it. Nothing if the executors agree."""
+    if executed.dropped != (outcome.dropped is not None):
+        yield _differing("dropped", executed.dropped, outcome.dropped is not None)
+    if executed.fired != outcome.fired:
+        yield _differing("fired", executed.fired, outcome.fired)
+    if executed.overridden != outcome.overridden:
+        yield _differing("overridden", executed.overridden, outcome.overridden)
+    broken = tuple(broken.requirement for broken in outcome.broken)
+    if executed.broken != broken:
+        yield _differing("broken", executed.broken, broken)
+    if executed.acts != outcome.acts:
+        yield _differing("acts", executed.acts, outcome.acts)
+    if executed.state != outcome.state:
+        for variable in {**outcome.state, **executed.state}:
+            ours, theirs = executed.state.get(variable, _ABSENT), outcome.state.get(variable, _ABSENT)
+            if ours != theirs:
+                yield _differing(f"`{variable}`", ours, theirs)
+
+
+_ABSENT = "(absent)"
+
+
+def _differing(what: str, kernel: object, semantics: object) -> str:
+    return f"{what}: the kernel has {kernel!r}, the semantics {semantics!r}"
+
+
+# --- the safe stop ---------------------------------------------------------------------------------------------------
+
+
+def _stopping(program: Program) -> Program:
+    """The program with, for rules, two that contradict each other on every event: each step is a safe stop."""
+    clauses = tuple(Clause(f"stop {i}", TRUE, (), (Write(SAFE_STOPS, Const(i, IntType(0, 2))),), ()) for i in range(2))
+    nowhere = Span("", 1, 1, 1, 1)
+    return replace(
+        program,
+        rules={clause.rule: RuleInfo(clause.rule, nowhere) for clause in clauses},
+        strata=dict.fromkeys(program.events, (clauses,)),
+    )
+
+
+def _stopped_by_hand(program: Program, state: State) -> Outcome:
+    """The least that a safe stop does: the event leaves no trace, the stop is counted, and the way out is open.
+
+    What the bookkeeping watches of an escalation or an end is set here directly: that it is pending, or that the
+    conversation is over. A conversation that is over stays as it is.
+    """
+    if state[OVER]:
+        return Outcome(state, broken=(_NO_AGREEMENT,), old=state)
+    changes: dict[Variable, Value]
+    if state[SAFE_STOPS]:
+        act = Act(ActKind.END, "", (), ("safe stop",))
+        changes = {SAFE_STOPS: 2, OVER: True}
+    else:
+        act = Act(ActKind.ESCALATE, program.fallback, (), ("safe stop",))
+        changes = {SAFE_STOPS: 1}
+        if program.variables[TRANSFERRING].type == BOOL:
+            changes[TRANSFERRING] = True
+    return Outcome({**state, **changes}, (act,), broken=(_NO_AGREEMENT,), old=state)

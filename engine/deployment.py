@@ -1,0 +1,118 @@
+"""`charter.toml`: where the agents of a policy live and where its conversations are stored; no part of the policy."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+FILE_NAME = "charter.toml"
+DEFAULT_STORE = "sqlite:///var/charter.db"
+
+_ADDRESS = re.compile(r"(?:\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+):\d{1,5}")
+_Table: TypeAlias = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """Where everything lives. Paths in the file are relative to the file; those here are not."""
+
+    agents: Mapping[str, str] = field(default_factory=dict)  # name to host:port
+    store: str | None = None  # a URL
+    key_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BadDeployment:
+    """What is wrong with the file, for people, each `file:line: what`."""
+
+    complaints: tuple[str, ...]
+
+
+def read_deployment(path: Path) -> Deployment | BadDeployment:
+    """The deployment that the file describes."""
+    try:
+        text = path.read_text("utf-8")
+        document = tomllib.loads(text)
+    except (OSError, UnicodeDecodeError) as error:
+        return BadDeployment((f"{path}: {error}",))
+    except tomllib.TOMLDecodeError as error:
+        return BadDeployment((f"{path}: {error}",))
+    return parse_deployment(document, text, path)
+
+
+def parse_deployment(document: _Table, text: str, path: Path) -> Deployment | BadDeployment:
+    """The deployment in a document; `text` is what it was read from, to say the line of a complaint."""
+    reading = _Reading(text, path)
+    reading.known(document, "", {"agents", "store", "audit"})
+    store, audit = reading.table(document, "store"), reading.table(document, "audit")
+    reading.known(store, "store", {"url"})
+    reading.known(audit, "audit", {"key_file"})
+    agents = reading.agents(reading.table(document, "agents"))
+    url, key_file = reading.text(store, "store", "url"), reading.text(audit, "audit", "key_file")
+    if reading.complaints:
+        return BadDeployment(tuple(reading.complaints))
+    return Deployment(agents, _absolute(url, path), path.parent / key_file if key_file else None)
+
+
+class _Reading:
+    """Collects complaints while the document is read."""
+
+    def __init__(self, text: str, path: Path) -> None:
+        self._lines, self._path = text.splitlines(), path
+        self.complaints: list[str] = []
+
+    def table(self, within: _Table, key: str) -> _Table:
+        value = within.get(key, {})
+        if not isinstance(value, Mapping):
+            self._complain(key, f"`{key}` must be a table: write [{key}]")
+            return {}
+        return value
+
+    def known(self, table: _Table, name: str, keys: set[str]) -> None:
+        where = f" in [{name}]" if name else ""
+        for key in table:
+            if key not in keys:
+                self._complain(key, f"unknown key `{key}`{where}; there are {_listed(keys)}")
+
+    def text(self, table: _Table, name: str, key: str) -> str | None:
+        value = table.get(key)
+        if value is None or (isinstance(value, str) and value):
+            return value
+        self._complain(key, f"`{key}` in [{name}] must be a text")
+        return None
+
+    def agents(self, tables: _Table) -> dict[str, str]:
+        addresses: dict[str, str] = {}
+        for name in tables:
+            table = self.table(tables, name)
+            self.known(table, f"agents.{name}", {"address"})
+            address = self.text(table, f"agents.{name}", "address")
+            if address is None and "address" not in table:
+                self._complain(name, f"[agents.{name}] has no `address`")
+            elif address is None:
+                continue
+            elif not _ADDRESS.fullmatch(address):
+                self._complain(address, f'`{address}` is no address of agent `{name}`; write "host:port"')
+            else:
+                addresses[name] = address
+        return addresses
+
+    def _complain(self, word: str, what: str) -> None:
+        self.complaints.append(f"{self._path}:{self._line(word)}: {what}")
+
+    def _line(self, word: str) -> int:
+        """The first line with the word: `tomllib` keeps no places, and a wrong guess costs the reader a glance."""
+        pattern = re.compile(rf"(?<![\w-]){re.escape(word)}(?![\w-])")
+        return next((number for number, line in enumerate(self._lines, 1) if pattern.search(line)), 1)
+
+
+def _absolute(url: str | None, path: Path) -> str | None:
+    if url is None or not url.startswith("sqlite:///"):
+        return url
+    return f"sqlite:///{path.parent / url.removeprefix('sqlite:///')}"
+
+
+def _listed(keys: set[str]) -> str:
+    return ", ".join(f"`{key}`" for key in sorted(keys))

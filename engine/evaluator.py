@@ -1,0 +1,234 @@
+"""The evaluator: all of a step but which clauses fire, over a program compiled to straight-line functions.
+
+It is the engine's own reading of `program.py`, independent of `dsl/semantics.py`: the two must agree before a word is
+spoken. Which clauses fire is asked of `Fire`, which the rule kernel answers.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from charter.dsl.program import (
+    OVER,
+    SAFE_STOPS,
+    TURN_OPEN,
+    Act,
+    ActKind,
+    Event,
+    EventKind,
+    State,
+    Variable,
+    exhausted,
+    used,
+)
+from charter.dsl.types import Value
+from charter.engine.evaluator_program import CompiledClause, CompiledKind, Evaluator, Identity, Reasons, Seen, Variables
+
+NO_CONFLICT, IN_RANGE = "no conflict", "in range"
+NO_EXCLUDED, WITHIN_BOUNDS = "no excluded acts", "within bounds"
+
+
+class Fire(Protocol):
+    """Decides one stratum: the positions of the clauses that fire, and of those whose guard holds but are overridden.
+
+    `fired` are the rules that fired in earlier strata. Both answers are in the order of the program.
+    """
+
+    def __call__(
+        self,
+        kind: EventKind,
+        stratum: int,
+        old: State,
+        final: State,
+        fields: Seen,
+        now: int,
+        fired: set[str],
+        /,
+    ) -> tuple[Sequence[int], Sequence[int]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """What one step did, as the engine reads it; the fields mean what they mean in `semantics.Outcome`.
+
+    `broken` are names only, in the order found, with a built-in as often as it was broken.
+    """
+
+    state: State
+    acts: tuple[Act, ...] = ()
+    fired: tuple[str, ...] = ()
+    overridden: tuple[str, ...] = ()
+    broken: tuple[str, ...] = ()
+    dropped: bool = False
+
+
+# --- a step ----------------------------------------------------------------------------------------------------------
+
+
+def execute(evaluator: Evaluator, state: State, event: Event, fire: Fire) -> Executed:
+    """What `event` does to a conversation in `state`, where `fire` decides which clauses fire."""
+    kind, fields, now = evaluator.kinds[event.kind], event.fields, event.now
+    if not kind.possible(state, state, fields, now):
+        return Executed(state, dropped=True)
+    old = _begin(evaluator, kind, state, fields, now)
+    final = dict(old)
+    fired, overridden, conflicts = _rules(kind, event, old, final, fire)
+    over = bool(state[OVER])
+    broken = [NO_CONFLICT] * conflicts + [IN_RANGE] * kind.out_of_range(final)
+    acts: tuple[Act, ...] = ()
+    if fired and not over:
+        acts, excluded = _leaving(evaluator, old, _wanted(fired, old, final, fields, now))
+        broken += excluded
+    rules, beaten = tuple(clause.rule for clause in fired), tuple(clause.rule for clause in overridden)
+    if not broken:
+        broken = _observe(evaluator, kind, event, old, final, acts, judged=not over)
+        if not broken:
+            return Executed(final, acts, rules, beaten)
+    stops = old[SAFE_STOPS]
+    acts = () if over or kind.ends else (_safe_stop(evaluator, stops),)
+    stopped = dict(old)
+    stopped[SAFE_STOPS] = 1 if stops == 0 else 2
+    _observe(evaluator, kind, event, old, stopped, acts, judged=not over)
+    return Executed(stopped, acts, rules, beaten, tuple(broken))
+
+
+def _begin(evaluator: Evaluator, kind: CompiledKind, state: State, fields: Seen, now: int) -> Variables:
+    """The variables after the resets of the step and of an opening turn, with what the event brings."""
+    old = {**state, **evaluator.resets}
+    if kind.opens and not state[TURN_OPEN]:
+        old.update(evaluator.turn_resets)
+    old[TURN_OPEN] = True
+    if kind.arriving:
+        old.update(zip(kind.arriving, kind.arrive(old, old, fields, now), strict=True))
+    return old
+
+
+def _rules(
+    kind: CompiledKind, event: Event, old: State, final: Variables, fire: Fire
+) -> tuple[list[CompiledClause], list[CompiledClause], int]:
+    """Fires stratum after stratum, writing into `final`: what fired, what was overridden, and how many writes clash."""
+    fields, now = event.fields, event.now
+    fired: list[CompiledClause] = []
+    overridden: list[CompiledClause] = []
+    names: set[str] = set()
+    written: set[Variable] = set()
+    conflicts = 0
+    for number, stratum in enumerate(kind.strata):
+        chosen, beaten = fire(event.kind, number, old, final, fields, now, names)
+        if not chosen and not beaten:
+            continue
+        overridden += [stratum[i] for i in beaten]
+        clauses = [stratum[i] for i in chosen]
+        # All read what stood before the stratum, so every value is computed before the first is written.
+        writes = [(clause, clause.values(old, final, fields, now)) for clause in clauses if clause.targets]
+        for clause, values in writes:
+            for variable, value in zip(clause.targets, values, strict=True):
+                conflicts += variable in written and final[variable] != value
+                written.add(variable)
+                final[variable] = value
+        fired += clauses
+        names.update(clause.rule for clause in clauses)
+    fired.sort(key=_rank)
+    overridden.sort(key=_rank)
+    return fired, overridden, conflicts
+
+
+def _rank(clause: CompiledClause) -> int:
+    return clause.rank
+
+
+def _wanted(fired: list[CompiledClause], old: State, final: State, fields: Seen, now: int) -> dict[Identity, Reasons]:
+    """The acts of these clauses in leaving order, equal ones merged at the place of the first."""
+    placed: list[tuple[tuple[int, int], tuple[Identity, Reasons]]] = []
+    for clause in fired:
+        if clause.order:
+            placed += zip(clause.order, clause.acts(old, final, fields, now), strict=True)
+    placed.sort(key=_place)
+    wanted: dict[Identity, Reasons] = {}
+    for _, (act, reasons) in placed:
+        known = wanted.setdefault(act, reasons)
+        if known is not reasons:
+            wanted[act] = tuple(dict.fromkeys(known + reasons))
+    return wanted
+
+
+def _place(placed: tuple[tuple[int, int], object]) -> tuple[int, int]:
+    return placed[0]
+
+
+def _leaving(evaluator: Evaluator, old: State, wanted: dict[Identity, Reasons]) -> tuple[tuple[Act, ...], list[str]]:
+    """The acts that leave, and the built-ins that they break: what excludes each other, and uses beyond a bound."""
+    if not wanted:
+        return (), []
+    kinds = {kind for kind, _, _ in wanted}
+    ending = ActKind.END in kinds or ActKind.ESCALATE in kinds
+    spent: dict[str, int] = {}
+    told: set[str] = set()
+    leaving: list[Act] = []
+    excess = 0
+    for (kind, name, args), reasons in wanted.items():
+        if ending and kind in (ActKind.ASK, ActKind.COLLECT):
+            continue
+        if kind in (ActKind.ASK, ActKind.CALL):
+            before = spent.get(name, _count(old[used(name)]))
+            if before < evaluator.uses[name]:
+                spent[name] = before + 1
+            elif name in told or old[exhausted(name)]:
+                excess += 1
+                continue
+            else:
+                told.add(name)
+                kind = ActKind.EXHAUSTED
+        leaving.append(Act(kind, name, args, reasons))
+    return tuple(leaving), _exclusions(evaluator, leaving) + [WITHIN_BOUNDS] * excess
+
+
+def _count(value: Value) -> int:
+    if not isinstance(value, int):
+        raise TypeError(f"a use counted as {value!r}")
+    return value
+
+
+def _exclusions(evaluator: Evaluator, leaving: list[Act]) -> list[str]:
+    kinds = [act.kind for act in leaving]
+    if ActKind.ESCALATE not in kinds and ActKind.COLLECT not in kinds and ActKind.END not in kinds:
+        return []
+    found = (kinds.count(ActKind.ESCALATE) > 1) + (kinds.count(ActKind.COLLECT) > 1)
+    if ActKind.END in kinds:
+        found += kinds.count(ActKind.ESCALATE)
+        found += sum(act.kind is ActKind.CALL and act.name in evaluator.writing_tools for act in leaving)
+    return [NO_EXCLUDED] * found
+
+
+def _safe_stop(evaluator: Evaluator, stops: Value) -> Act:
+    if stops == 0:
+        return Act(ActKind.ESCALATE, evaluator.fallback, (), ("safe stop",))
+    return Act(ActKind.END, "", (), ("safe stop",))
+
+
+def _observe(
+    evaluator: Evaluator,
+    kind: CompiledKind,
+    event: Event,
+    old: State,
+    final: Variables,
+    acts: tuple[Act, ...],
+    judged: bool,
+) -> list[str]:
+    """Runs every watch of the step on `final`, moment after moment, and names what breaks, each once."""
+    fields, now = event.fields, event.now
+    broken: dict[str, None] = {}
+    changed = [watches for variable, watches in kind.changed if old[variable] != final[variable]]
+    kind.arrived(old, final, fields, now, broken, judged)
+    for watches in changed:
+        watches(old, final, fields, now, broken, judged)
+    evaluator.settled(old, final, fields, now, broken, judged)
+    for act in acts:
+        leaves = evaluator.leaving.get((act.kind, act.name))
+        if leaves is not None:
+            leaves(old, final, dict(act.args), now, broken, judged)
+    evaluator.finished(old, final, fields, now, broken, judged)
+    if final[OVER] or not evaluator.waiting(old, final, fields, now):
+        evaluator.closing(old, final, fields, now, broken, judged)
+        final[TURN_OPEN] = False
+    return list(broken)

@@ -1,0 +1,36 @@
+"""Requests that are refused. A refused request changes nothing and is safe to send again."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Why(StrEnum):
+    """Why a request is refused; the value is the `reason` of the error that the caller gets."""
+
+    INVALID = "INVALID"  # a field does not fit the policy
+    NOT_STARTED = "CONVERSATION_NOT_STARTED"
+    UNKNOWN = "CONVERSATION_UNKNOWN"
+    STARTED = "CONVERSATION_STARTED"
+    OVER = "CONVERSATION_OVER"
+    TRANSFERRING = "TRANSFER_PENDING"
+    UNEXPECTED = "EVENT_NOT_EXPECTED"  # such as the end of a transfer that nobody began
+    REUSED = "REQUEST_ID_REUSED"
+    ERASED = "ANSWER_ERASED"
+    BUSY = "TURN_OPEN"  # another event of the conversation is being worked on
+    OTHER_POLICY = "POLICY_NOT_SERVED"
+    STORE = "STORE_UNAVAILABLE"
+    BUG = "INTERNAL_ERROR"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why a request was not carried out, for people too; `field` is the one at fault where it is one."""
+
+    why: Why
+    detail: str
+    field: str = ""
+
+
+UNKNOWN = Refused(Why.UNKNOWN, "there is no such conversation")
+OTHER_POLICY = Refused(Why.OTHER_POLICY, "the version of the policy that the conversation runs under is not served")
+REUSED = Refused(Why.REUSED, "the request_id was used for another request")

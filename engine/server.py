@@ -1,0 +1,116 @@
+"""The server: puts a policy, its agents and a store together and serves them until it is told to stop."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import grpc.aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import SERVICE_NAME as HEALTH
+from grpc_health.v1.health import aio as health  # type: ignore[attr-defined]  # the stubs are older than it
+from grpc_reflection.v1alpha import reflection
+
+from charter.dsl.program import ActKind, Program
+from charter.engine.clock import Clock, SystemClock
+from charter.engine.conversations import Conversations
+from charter.engine.deployment import Deployment
+from charter.engine.record import recorder
+from charter.engine.replica import replica
+from charter.engine.service import SERVICE, ConversationsService
+from charter.engine.store import Key, open_store
+from charter.engine.suggestions import GrpcAgents
+from charter.engine.turn import Decider, Ports
+from charter.v1 import conversations_pb2_grpc
+
+LARGEST_REQUEST = 262_144
+"""Bytes; a request that keeps to its contract is far smaller."""
+DRAIN_SECONDS = 10.0
+
+
+class CannotServe(Exception):
+    """The server cannot start, and why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What an operator decides. `listen` is `host:port`, with port 0 for a free one."""
+
+    store: Path
+    key: Key
+    deployment: Deployment
+    listen: str
+    reflection: bool = False
+    clock: Clock = field(default_factory=SystemClock)
+
+
+def unserved(program: Program) -> list[str]:
+    """What the policy does that this server cannot do, each in the policy's words; empty where it can do all."""
+    kinds = (ActKind.CALL, ActKind.COLLECT, ActKind.TIMER)
+    clauses = (clause for strata in program.strata.values() for stratum in strata for clause in stratum)
+    found = {
+        f"{program.rules[clause.rule].span}: this server cannot `{site.kind} {site.name}`"
+        for clause in clauses
+        for site in clause.acts
+        if site.kind in kinds
+    }
+    return sorted(found)
+
+
+async def serve(
+    program: Program,
+    decider: Decider,
+    settings: Settings,
+    *,
+    stop: asyncio.Event,
+    ready: Callable[[str], None],
+    warn: Callable[[str], None],
+) -> None:
+    """Serves until `stop` is set, then answers what it has taken, and closes.
+
+    `ready` is told the address when calls can come, and `warn` what an operator should know. Raises `CannotServe`
+    where the address cannot be had and `StoreError` where the store cannot be used.
+    """
+    async with AsyncExitStack() as closing:
+        owner = closing.enter_context(replica(settings.store))
+        store = await asyncio.to_thread(open_store, f"sqlite:///{settings.store}", settings.key)
+        closing.push_async_callback(store.close)
+        agents = await closing.enter_async_context(GrpcAgents(settings.deployment.agents))
+        ports = Ports(
+            recorder=recorder(program), decider=decider, agents=agents, store=store, clock=settings.clock, owner=owner
+        )
+        conversations = Conversations(ports)
+        for complaint in await agents.complaints(program.agents.values()):
+            warn(complaint)
+        if mended := await conversations.go_on():
+            warn(f"{mended} conversation{'s' * (mended > 1)} went on after a crash")
+        service = ConversationsService(program, conversations, store)
+        await _serve(service, settings, stop, ready)
+        await conversations.drain()
+
+
+async def _serve(
+    service: ConversationsService, settings: Settings, stop: asyncio.Event, ready: Callable[[str], None]
+) -> None:
+    server = grpc.aio.server(
+        options=[("grpc.max_receive_message_length", LARGEST_REQUEST), ("grpc.so_reuseport", 0)],
+    )
+    conversations_pb2_grpc.add_ConversationsServicer_to_server(service, server)
+    state = health.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(state, server)
+    if settings.reflection:
+        reflection.enable_server_reflection((SERVICE, HEALTH, reflection.SERVICE_NAME), server)
+    try:
+        port = server.add_insecure_port(settings.listen)
+    except RuntimeError as error:
+        raise CannotServe(f"cannot listen on {settings.listen}: {error}") from error
+    await server.start()
+    for name in ("", SERVICE):
+        await state.set(name, health_pb2.HealthCheckResponse.SERVING)
+    ready(f"{settings.listen.rpartition(':')[0]}:{port}")
+    try:
+        await stop.wait()
+        await state.enter_graceful_shutdown()
+    finally:
+        await server.stop(DRAIN_SECONDS)
