@@ -9,6 +9,7 @@ from charter.dsl.diagnostics import Code
 from charter.dsl.findings import Findings
 from charter.dsl.names import Names
 from charter.dsl.program import ActKind, EventKind, Program
+from charter.dsl.source import Span
 
 
 def check_complete(names: Names, program: Program, findings: Findings) -> None:
@@ -87,7 +88,7 @@ def _names_in(node: object, top: bool = False) -> Iterator[str]:
     elif isinstance(node, tuple):
         for item in node:
             yield from _names_in(item)
-    elif is_dataclass(node):
+    elif is_dataclass(node) and not isinstance(node, Span):
         for field in fields(node):
             if not (top and field.name == "name"):
                 yield from _names_in(getattr(node, field.name))

@@ -28,6 +28,7 @@ from charter.dsl.program import (
     Variable,
     VariableInfo,
     Watch,
+    escalating,
     exhausted,
     used,
 )
@@ -220,7 +221,7 @@ def _disclosure(world: Environment, name: str) -> None:
 
 def _transfers(world: Environment, names: Names) -> None:
     for name in names.queues:
-        going = _flag(world, f"escalating {name}")
+        going = _flag(world, escalating(name))
         answers = (_read(STARTED), p.Not(_read(OVER)), _read(going))
         _event(world, f"escalated {name}", (), Opening.ANSWERS, answers, raw=True, ends=True)
         _event(world, f"escalate {name} fails", (("reason", REASON),), Opening.ANSWERS, answers, raw=True)
@@ -238,7 +239,7 @@ def _ends(world: Environment, names: Names, collected: frozenset[str]) -> None:
     dropped |= {Variable(f"collecting {name}"): p.FALSE for name in sorted(collected) if name in names.facts}
     _keep(world, Leaving(ActKind.ESCALATE, frozenset(names.queues)), dropped)
     _keep(world, Leaving(ActKind.END, frozenset({""})), {**dropped, OVER: p.TRUE})
-    going = {Variable(f"escalating {name}"): p.FALSE for name in names.queues}
+    going = {escalating(name): p.FALSE for name in names.queues}
     _keep(world, _arrival("hangup"), {**dropped, **going, TRANSFERRING: p.FALSE, OVER: p.TRUE})
 
 

@@ -56,6 +56,7 @@ class Scope:
     locals: Mapping[str, Expr] = field(default_factory=dict)
     expanding: tuple[str, ...] = ()
     variables: bool = True
+    expanded: bool = False  # inside a define that is used, where a `T?` parameter may stand for a plain value
 
     def knowing(self, *conditions: Expr) -> "Scope":
         """The same scope where these conditions hold."""
@@ -405,9 +406,10 @@ def _define(name: str, args: tuple[s.Argument, ...], scope: Scope, span: Span) -
     given = arguments(args, params, scope, f"`{name}`", span)
     if isinstance(given, Ill):
         return ILL
-    inner = replace(
-        scope, locals=dict(given), expanding=(*scope.expanding, name), its=None, known=frozenset[Expr]()
-    )  # a define guards its own reads: what is known where it is used does not count
+    # a define guards its own reads: of what is known where it is used, only what is given as a plain value counts
+    known = frozenset(value for label, value in given if not isinstance(params.get(label), OptionalType))
+    expanding = (*scope.expanding, name)
+    inner = replace(scope, locals=dict(given), expanding=expanding, its=None, known=known, expanded=True)
     return _expr(define.value, inner, None)
 
 
@@ -474,7 +476,8 @@ def _comparison(op: str, known: bool, left: s.Expr, right: s.Expr, scope: Scope,
     sides = tuple(zip(pair, (left.span, right.span), strict=True))
     if not all(_comparable(op, side, scope, at) for side, at in sides):
         return ILL
-    if isinstance(pair[0], p.Const) and isinstance(pair[1], p.Const) and None in (pair[0].value, pair[1].value):
+    constant = isinstance(pair[0], p.Const) and isinstance(pair[1], p.Const) and None in (pair[0].value, pair[1].value)
+    if constant and not scope.expanded:
         scope.findings.error(Code.TYPE, "`unknown` is compared with a value", span, "write `is unknown`")
         return ILL
     if not known:
@@ -545,6 +548,8 @@ def _is_known(of: s.Expr, known: bool, scope: Scope, span: Span) -> Expr | Ill:
     if isinstance(found, Ill):
         return ILL
     if not isinstance(p.type_of(found), OptionalType):
+        if scope.expanded:
+            return p.TRUE if known else p.FALSE
         scope.findings.error(Code.TYPE, "this is always known", span, "leave the test out")
         return ILL
     return p.Known(found) if known else p.Not(p.Known(found))

@@ -9,6 +9,7 @@ update variables. So the executors know no requirement forms, and the run-time m
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
+from functools import cached_property
 from typing import NewType, TypeAlias, assert_never
 
 from charter.dsl.source import Span
@@ -492,7 +493,44 @@ class Speech:
     texts: Mapping[str, tuple[str | Slot, ...]]
 
 
-@dataclass(frozen=True, slots=True)
+Seen: TypeAlias = tuple[str, str]  # one moment that came: ("on", kind), ("change", variable), (act kind, name) …
+
+
+def seen_by(moment: Moment) -> tuple[Seen, ...]:
+    """The moments that a watch at `moment` observes."""
+    match moment:
+        case Arrival(kinds):
+            return tuple(arrival(kind) for kind in sorted(kinds))
+        case Changed(variable):
+            return (change(variable),)
+        case Leaving(kind, names):
+            return tuple((kind.value, name) for name in sorted(names))
+        case Settled():
+            return (SETTLED,)
+        case Finished():
+            return (FINISHED,)
+        case Closing():
+            return (CLOSING,)
+        case _:
+            assert_never(moment)
+
+
+SETTLED: Seen = ("after", "the rules")
+FINISHED: Seen = ("at the end of", "the step")
+CLOSING: Seen = ("at the close of", "the turn")
+
+
+def arrival(kind: EventKind) -> Seen:
+    """The moment when an event of this kind comes."""
+    return ("on", kind)
+
+
+def change(variable: Variable) -> Seen:
+    """The moment when a fact has changed."""
+    return ("at the change of", variable)
+
+
+@dataclass(frozen=True)  # without slots: what is derived from it is computed once
 class Program:
     """A checked policy. `digest` is the sha256 of its text, files in order of import."""
 
@@ -515,10 +553,35 @@ class Program:
     assumptions: Mapping[EventKind, Expr]  # what a tool's result is trusted to fulfil; a breach is `T fails` (invalid)
     waiting: Expr  # holds while the open turn waits for an answer: it closes when this does not hold
 
-    @property
+    @cached_property
     def initial(self) -> State:
         """The state before `start`."""
         return {name: info.initial for name, info in self.variables.items()}
+
+    @cached_property
+    def resets(self) -> Mapping[Lifetime, State]:
+        """The initial values of the variables of each lifetime."""
+        return {
+            lifetime: {name: info.initial for name, info in self.variables.items() if info.lifetime is lifetime}
+            for lifetime in Lifetime
+        }
+
+    @cached_property
+    def place(self) -> Mapping[str, int]:
+        """Where each rule stands."""
+        return {rule: place for place, rule in enumerate(self.rules)}
+
+    @cached_property
+    def watches(self) -> Mapping[Seen, tuple[tuple[str | None, Watch], ...]]:
+        """The watches at each moment, each with its requirement; the books come first and have none."""
+        found: dict[Seen, list[tuple[str | None, Watch]]] = {}
+        owned: list[tuple[str | None, tuple[Watch, ...]]] = [(None, self.bookkeeping)]
+        owned += [(requirement.name, requirement.watches) for requirement in self.requirements]
+        for name, watches in owned:
+            for watch in watches:
+                for seen in seen_by(watch.moment):
+                    found.setdefault(seen, []).append((name, watch))
+        return {seen: tuple(watches) for seen, watches in found.items()}
 
 
 # INVARIANT: these bookkeeping variables exist in every program.
@@ -538,3 +601,8 @@ def used(name: str) -> Variable:
 def exhausted(name: str) -> Variable:
     """Whether an agent or tool was asked or called beyond its bound in this turn: bool."""
     return Variable(f"exhausted {name}")
+
+
+def escalating(queue: str) -> Variable:
+    """Whether a transfer to this queue waits for its answer: bool."""
+    return Variable(f"escalating {queue}")

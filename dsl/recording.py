@@ -21,6 +21,7 @@ from charter.dsl.program import (
     Role,
     State,
     Variable,
+    escalating,
 )
 from charter.dsl.scenarios import Attempts, scenarios_of
 from charter.dsl.semantics import Broken, attempt
@@ -225,7 +226,7 @@ def state_json(program: Program, state: State) -> dict[str, Json]:
         }
     pending = [name for name in program.agents if state[Variable(f"pending {name}")]]
     pending += [name for name in program.tools if state[Variable(f"calls {name}")]]
-    pending += [name for name in program.queues if state[Variable(f"escalating {name}")]]
+    pending += [name for name in program.queues if state[escalating(name)]]
     return {**found, "pending": list(pending), "turn_open": bool(state[TURN_OPEN]), "over": bool(state[OVER])}
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import assert_never
 
 from charter.dsl.acts import spelled_act
+from charter.dsl.evaluate import constant
 from charter.dsl.program import Act, ActKind, Event, EventKind, Program
 from charter.dsl.scenarios import (
     Attempts,
@@ -16,7 +17,7 @@ from charter.dsl.scenarios import (
     Scenario,
     Waits,
 )
-from charter.dsl.semantics import Outcome, attempt, constant
+from charter.dsl.semantics import Outcome, attempt
 from charter.dsl.session import Session, Step, answering, begin, feed
 from charter.dsl.source import Span
 

@@ -6,13 +6,13 @@ from typing import TypeAlias, assert_never
 
 from charter.dsl import syntax as s
 from charter.dsl.diagnostics import Code, did_you_mean
+from charter.dsl.evaluate import constant
 from charter.dsl.expressions import Ill, Scope, condition, typed, variable_of
 from charter.dsl.findings import Findings
 from charter.dsl.happenings import acts_of, kinds_of
 from charter.dsl.names import Names, Parameters
 from charter.dsl.program import Act, ActKind, EventKind, Expr, Program, Variable
 from charter.dsl.rules import act_of
-from charter.dsl.semantics import constant
 from charter.dsl.source import Span
 from charter.dsl.types import OptionalType, Value
 from charter.dsl.written import duration_ms

@@ -18,7 +18,11 @@ def stratify(
     clauses: tuple[Clause, ...], kind: EventKind, spans: Mapping[str, Span], findings: Findings
 ) -> tuple[tuple[Clause, ...], ...]:
     """The strata; clauses that wait for each other are reported, and none of them is kept."""
-    waits_for = {clause.rule: _before(clause, clauses) for clause in clauses}
+    writers: dict[Variable, list[str]] = {}
+    for clause in clauses:
+        for write in clause.writes:
+            writers.setdefault(write.variable, []).append(clause.rule)
+    waits_for = {clause.rule: _before(clause, writers) for clause in clauses}
     by_name = {clause.rule: clause for clause in clauses}
     strata: list[tuple[Clause, ...]] = []
     placed: set[str] = set()
@@ -54,15 +58,13 @@ def reads_in(node: object) -> Iterator[p.Read]:
             yield from reads_in(getattr(node, field.name))
 
 
-def _before(clause: Clause, clauses: tuple[Clause, ...]) -> dict[str, str]:
+def _before(clause: Clause, writers: Mapping[Variable, list[str]]) -> dict[str, str]:
     """The rules that must be evaluated first, each with the reason, for people."""
     first = dict.fromkeys(clause.overridden_by, "overrides it")
-    read = final_reads(clause)
-    for other in clauses:
-        if other.rule != clause.rule:
-            for write in other.writes:
-                if write.variable in read:
-                    first.setdefault(other.rule, f"writes `{write.variable}`, which it reads")
+    for variable in sorted(final_reads(clause) & writers.keys()):
+        for rule in writers[variable]:
+            if rule != clause.rule:
+                first.setdefault(rule, f"writes `{variable}`, which it reads")
     return first
 
 

@@ -113,13 +113,14 @@ def _reached(states: Mapping[int, Mapping[str, Any]], start: int) -> Iterator[in
 
 
 def _reduction(rule: Any) -> Reduction:
-    missing = "".join(str(int(empty)) for empty in rule.options.empty_indices).split("0")
+    empty = "".join(str(int(empty)) for empty in rule.options.empty_indices) or "0" * len(rule.expansion)
+    missing = [len(ones) for ones in empty.split("0")]  # how many optional things are left out before each symbol
     children: list[int | None] = []
     for position, symbol in enumerate(rule.expansion):
-        children += [None] * len(missing[position] if rule.options.empty_indices else "")
+        children += [None] * missing[position]
         if rule.options.keep_all_tokens or not (symbol.is_term and symbol.filter_out):
             children.append(position)
-    children += [None] * len(missing[-1] if rule.options.empty_indices else "")
+    children += [None] * missing[-1]
     name = str(rule.origin.name)
     build = None if name.startswith("_") else str(rule.alias or name)
     passes = bool(rule.options.expand1 and not rule.alias)

@@ -25,15 +25,17 @@ class Comment:
     text: str
     before: int
     own_line: bool
+    line: int
 
 
 _TOKEN = re.compile(
     r"""
-      (?P<space>[ \t\r\f\v]+|\n)
+      (?P<space>[ \t\r\f\v]+)
+    | (?P<line>\n)
     | (?P<comment>\#[^\n]*)
     | (?P<time>\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?(?:Z|[+-]\d{2}:\d{2})?)?)
     | (?P<number>\d+(?:\.\d+)?)
-    | (?P<string>"(?:[^"\\\n]|\\.)*")
+    | (?P<string>"(?:[^"\\\n]|\\[^\n])*")
     | (?P<known>known(?:==|!=|<=|>=|<|>))
     | (?P<word>built-in(?![\w-])|[A-Za-z_][A-Za-z0-9_]*)
     | (?P<symbol>\.\.|==|!=|<=|>=|[-+*<>=(){},:;.?])
@@ -56,15 +58,16 @@ def tokenize(source: Source) -> tuple[list[Word], list[Comment], list[Diagnostic
     line, start_of_line, first = 1, 0, True
     for match in _TOKEN.finditer(source.text):
         kind, text = match.lastgroup or "other", match.group()
-        column = match.start() - start_of_line + 1
-        span = Span(source.path, line, column, line, column + len(text))
         if kind == "space":
-            if text == "\n":
-                line, start_of_line, first = line + 1, match.end(), True
+            continue
+        if kind == "line":
+            line, start_of_line, first = line + 1, match.end(), True
             continue
         if kind == "comment":
-            comments.append(Comment(text.rstrip(), len(words), first))
+            comments.append(Comment(text.rstrip(), len(words), first, line))
             continue
+        column = match.start() - start_of_line + 1
+        span = Span(source.path, line, column, line, column + len(text))
         if kind in ("quoted", "open", "foreign", "other"):
             found.append(_unreadable(kind, text, span))
             if kind in ("foreign", "other"):

@@ -6,7 +6,7 @@ conversation to a person. Only this module knows both executors.
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
@@ -14,21 +14,16 @@ from charter.dsl.program import (
     OVER,
     SAFE_STOPS,
     TRANSFERRING,
-    TRUE,
     Act,
     ActKind,
-    Clause,
-    Const,
     Event,
     Program,
-    RuleInfo,
     State,
     Variable,
-    Write,
+    escalating,
 )
-from charter.dsl.semantics import Broken, Outcome, possible, step
-from charter.dsl.source import Span
-from charter.dsl.types import BOOL, IntType, Value
+from charter.dsl.semantics import Broken, Outcome, possible, safe_stop, step
+from charter.dsl.types import Value
 from charter.engine.evaluator import Executed
 from charter.engine.rule_kernel import KernelFault, RuleKernel, load
 
@@ -72,7 +67,7 @@ def decider(program: Program, *, within: float = 30.0) -> "Decider":
 class Decider:
     """A program and its kernel. For one thread at a time, as the kernel is."""
 
-    __slots__ = ("_clock", "_kernel", "_program", "_rebuild", "_stopping")
+    __slots__ = ("_clock", "_kernel", "_program", "_rebuild")
 
     def __init__(
         self,
@@ -83,7 +78,6 @@ class Decider:
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._program = program
-        self._stopping = _stopping(program)
         self._kernel: Executor | None = kernel
         self._rebuild = rebuild
         self._clock = clock
@@ -115,8 +109,7 @@ class Decider:
         """The safe stop as the semantics computes it where no rule speaks; by hand where it cannot."""
         try:
             if possible(self._program, state, event):
-                stopped = step(self._stopping, state, event)
-                return replace(stopped, fired=(), overridden=(), broken=(_NO_AGREEMENT,))
+                return safe_stop(self._program, state, event, (_NO_AGREEMENT,))
         except Exception:  # the incident already tells what failed; a person must be reached all the same
             return _stopped_by_hand(self._program, state)
         return _stopped_by_hand(self._program, state)
@@ -186,17 +179,6 @@ def _differing(what: str, kernel: object, semantics: object) -> str:
 # --- the safe stop ---------------------------------------------------------------------------------------------------
 
 
-def _stopping(program: Program) -> Program:
-    """The program with, for rules, two that contradict each other on every event: each step is a safe stop."""
-    clauses = tuple(Clause(f"stop {i}", TRUE, (), (Write(SAFE_STOPS, Const(i, IntType(0, 2))),), ()) for i in range(2))
-    nowhere = Span("", 1, 1, 1, 1)
-    return replace(
-        program,
-        rules={clause.rule: RuleInfo(clause.rule, nowhere) for clause in clauses},
-        strata=dict.fromkeys(program.events, (clauses,)),
-    )
-
-
 def _stopped_by_hand(program: Program, state: State) -> Outcome:
     """The least that a safe stop does: the event leaves no trace, the stop is counted, and the way out is open.
 
@@ -212,6 +194,5 @@ def _stopped_by_hand(program: Program, state: State) -> Outcome:
     else:
         act = Act(ActKind.ESCALATE, program.fallback, (), ("safe stop",))
         changes = {SAFE_STOPS: 1}
-        if program.variables[TRANSFERRING].type == BOOL:
-            changes[TRANSFERRING] = True
+        changes |= {name: True for name in (TRANSFERRING, escalating(program.fallback)) if name in program.variables}
     return Outcome({**state, **changes}, (act,), broken=(_NO_AGREEMENT,), old=state)

@@ -1,10 +1,13 @@
 """One step: old and final values, overrides, conflicts, leaving order, bounds, the safe stop."""
 
+from typing import get_args
+
 import pytest
 from policies import HEADER, Conversation, program_of
 
+from charter.dsl import evaluate
 from charter.dsl.load import Rejected, load_text
-from charter.dsl.program import Variable
+from charter.dsl.program import Expr, Variable
 
 
 def test_acts_leave_in_the_order_of_their_kinds_then_by_place() -> None:
@@ -143,3 +146,7 @@ rule later on keys when guess.intent is known do disclose notice""")
     talk.on("utterance")
     talk.on("guess", intent="yes", sure=50)
     assert talk.acts("keys", digits="1") == ["say hello"]
+
+
+def test_every_kind_of_expression_has_a_meaning() -> None:
+    assert set(get_args(Expr)) == set(evaluate._MEANING)
