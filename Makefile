@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint bench-step bench-store proto bless clean
+.PHONY: demo test lint proto clean
 
 demo: $(VENV)/ready-ml
 	@$(BIN)/charter demo rules/card_support
@@ -19,11 +19,8 @@ lint: $(VENV)/ready-dev
 	$(BIN)/mypy
 	$(BIN)/python proto/generate.py --check
 
-bench-step: $(VENV)/ready-dev
-	@$(BIN)/python bench/step.py
-
-bench-store: $(VENV)/ready-dev
-	@$(BIN)/python bench/store.py
+bench-%: $(VENV)/ready-bench
+	@$(BIN)/python bench/$*.py
 
 proto: $(VENV)/ready-dev
 	$(BIN)/python proto/generate.py
@@ -34,9 +31,10 @@ clean:
 # --- set-up: the virtual environment, then the model runtime (its build is chosen by TORCH), then everything else
 
 $(VENV)/ready-venv:
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' || { \
-	  echo "Charter needs Python 3.11 or 3.12, and $(PYTHON) is $$($(PYTHON) -V 2>&1 || echo missing)."; \
-	  echo "Name another one: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@version=$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null); \
+	case "$$version" in 3.11|3.12) ;; *) \
+	  echo "Charter needs Python 3.11 or 3.12; $(PYTHON) is $${version:-missing}."; \
+	  echo "Name another one: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1;; esac
 	@command -v cc >/dev/null || command -v gcc >/dev/null || command -v clang >/dev/null || { \
 	  echo "Charter needs a C compiler: durable-rules is built from source."; \
 	  echo "On Debian or Ubuntu: apt-get install gcc python3-dev"; exit 1; }
@@ -58,4 +56,8 @@ $(VENV)/ready-ml: $(VENV)/ready-torch pyproject.toml
 $(VENV)/ready-dev: $(VENV)/ready-torch pyproject.toml
 	@echo "[3/3] installing Charter with what its tests need, about two minutes the first time"
 	@$(PIP) -e '.[ml,dev]'
+	@touch $@
+
+$(VENV)/ready-bench: $(VENV)/ready-dev pyproject.toml
+	@$(PIP) -e '.[bench]'
 	@touch $@
