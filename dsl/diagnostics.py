@@ -7,6 +7,8 @@ from enum import Enum, StrEnum
 
 from charter.dsl.source import Source, Span
 
+MAX_COLUMNS = 140  # of a source line as it is shown
+
 
 class Severity(StrEnum):
     """An error keeps the policy from running; a warning does not."""
@@ -106,7 +108,18 @@ def _excerpt(span: Span, sources: dict[str, Source]) -> list[str]:
         return []
     line = source.line(span.line)
     last = span.end_column if span.end_line == span.line else len(line) + 1
-    pad = "".join("\t" if c == "\t" else " " for c in line[: span.column - 1])
-    carets = "^" * max(1, last - span.column)
+    start, carets = span.column - 1, max(1, last - span.column)
+    if len(line) > MAX_COLUMNS:  # a window of it, with the start of the span
+        cut = max(0, start - MAX_COLUMNS // 2)
+        dots = "…" if cut else ""
+        line = dots + line[cut : cut + MAX_COLUMNS] + ("…" if cut + MAX_COLUMNS < len(line) else "")
+        start += len(dots) - cut
+        carets = max(1, min(carets, len(line) - start))
+    pad = "".join("\t" if c == "\t" else " " for c in line[:start])
     gutter = len(str(span.line))
-    return [f"{' ' * gutter} |", f"{span.line} | {line}", f"{' ' * gutter} | {pad}{carets}"]
+    return [f"{' ' * gutter} |", f"{span.line} | {_shown(line)}", f"{' ' * gutter} | {pad}{'^' * carets}"]
+
+
+def _shown(line: str) -> str:
+    """The line, with a sign for each character that a terminal would not show or would obey."""
+    return "".join(c if c.isprintable() or c == "\t" else "�" for c in line)

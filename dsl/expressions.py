@@ -7,7 +7,7 @@ from typing import assert_never
 from charter.dsl import environment
 from charter.dsl import program as p
 from charter.dsl import syntax as s
-from charter.dsl.diagnostics import Code, did_you_mean
+from charter.dsl.diagnostics import Code, Related, did_you_mean
 from charter.dsl.findings import Findings
 from charter.dsl.known import known_if
 from charter.dsl.names import Names, Parameters
@@ -108,7 +108,11 @@ def arguments(
         if label is None and len(parameters.fields) == 1:
             label = parameters.fields[0][0]
         if label is None:
-            scope.findings.error(Code.ARGUMENTS, f"an argument of {of} says its name", argument.span, "write `name: …`")
+            names = " or ".join(f"`{name}: …`" for name, _ in parameters.fields)
+            message = f"{of} takes no argument"
+            if names:
+                message = f"{of} takes {len(parameters.fields)} arguments, so each says its name"
+            scope.findings.error(Code.ARGUMENTS, message, argument.span, f"write {names}" if names else None)
             sound = False
         elif parameters.get(label) is None:
             help_ = did_you_mean(label, (n for n, _ in parameters.fields))
@@ -158,12 +162,14 @@ def _fit(found: Expr, wanted: Type, scope: Scope, span: Span) -> Expr | Ill:
     if isinstance(found, p.Const) and found.value is None:
         if isinstance(wanted, OptionalType):
             return p.Const(None, wanted)
+        if found in scope.known:  # given to a define, behind a guard that never holds then
+            return found
         scope.findings.error(Code.MAYBE_UNKNOWN, f"`unknown` is no `{spelled(wanted)}`", span)
         return ILL
     plain = have.of if isinstance(have, OptionalType) else have
     target = wanted.of if isinstance(wanted, OptionalType) else wanted
     if not _same_kind(plain, target):
-        scope.findings.error(Code.TYPE, f"this is `{spelled(have)}`, where `{spelled(wanted)}` is wanted", span)
+        scope.findings.error(Code.TYPE, f"this is {_kind_of_value(have)}, where `{spelled(wanted)}` is wanted", span)
         return ILL
     if isinstance(have, OptionalType) and not isinstance(wanted, OptionalType):
         return _certain(found, scope, span)
@@ -177,10 +183,31 @@ def _certain(found: Expr, scope: Scope, span: Span) -> Expr | Ill:
     """The expression, if it is known here; otherwise its author is told how to guard it."""
     if not isinstance(p.type_of(found), OptionalType) or found in scope.known:
         return found
-    message = "this may be unknown here"
-    help_ = "guard it with `… is known and …`, or compare it with `known==`, `known!=`, `known<` …"
+    name = _as_written(found)
+    message = f"`{name}` may be unknown here" if name else "this may be unknown here"
+    help_ = f"guard it with `{name or '…'} is known and …`, or compare it with `known==`, `known!=`, `known<` …"
     scope.findings.error(Code.MAYBE_UNKNOWN, message, span, help_)
     return ILL
+
+
+def _as_written(found: Expr) -> str | None:
+    """A simple expression as its author wrote it; None for others."""
+    match found:
+        case p.Read(variable):
+            return variable if " " not in variable else None
+        case p.Its(name):
+            return f"its {name}"
+        case p.Part(of, index):
+            whole, record = _as_written(of), _plain(of)
+            return f"{whole}.{record.fields[index][0]}" if whole and isinstance(record, RecordType) else None
+        case _:
+            return None
+
+
+def _kind_of_value(type_: Type) -> str:
+    """A type in a message; a literal number has no bounds of its own."""
+    literal = isinstance(type_, IntType | DecimalType) and type_.low == type_.high
+    return "a number" if literal else f"`{spelled(type_)}`"
 
 
 def _same_kind(left: Type, right: Type) -> bool:
@@ -282,8 +309,8 @@ def _string(text: str, hint: Type | None, scope: Scope, span: Span) -> Expr | Il
 def _time(text: str, scope: Scope, span: Span) -> Expr | Ill:
     try:
         return p.Const(parse_time(text if "T" in text else f"{text}T00:00:00Z", "time"), TIME)
-    except Misfit as misfit:
-        scope.findings.error(Code.RANGE, str(misfit).removeprefix("time: "), span)
+    except Misfit:
+        scope.findings.error(Code.RANGE, f"`{text}` is no point in time", span, "write it as `2026-01-31T09:30:00Z`")
         return ILL
 
 
@@ -418,10 +445,11 @@ def check_define(define: s.Define, names: Names, findings: Findings) -> None:
     scope = Scope(names, findings)
     params = parameters_of(define, scope)
     standing = {name: p.Its(name, type_) for name, type_ in params.fields}
-    for name, _ in params.fields:
-        if name in names.spans:
-            message = f"`{name}` is also declared for the whole policy; nothing may hide it"
-            findings.error(Code.DUPLICATE, message, define.name.span)
+    for param in define.params or ():
+        if param.name.text in names.spans:
+            message = f"`{param.name.text}` is also declared for the whole policy; nothing may hide it"
+            related = [Related(names.spans[param.name.text], "it is declared here")]
+            findings.error(Code.DUPLICATE, message, param.name.span, None, related)
     _expr(define.value, replace(scope, locals=standing, expanding=(define.name.text,)), None)
 
 
@@ -470,6 +498,9 @@ def _junction(op: str, parts: tuple[s.Expr, ...], scope: Scope) -> Expr | Ill:
 
 
 def _comparison(op: str, known: bool, left: s.Expr, right: s.Expr, scope: Scope, span: Span) -> Expr | Ill:
+    if isinstance(left, s.Unknown) or isinstance(right, s.Unknown):
+        scope.findings.error(Code.TYPE, "nothing is compared with `unknown`", span, "write `… is unknown`")
+        return ILL
     pair = _pair(left, right, scope)
     if isinstance(pair, Ill):
         return ILL
@@ -501,7 +532,7 @@ def _pair(left: s.Expr, right: s.Expr, scope: Scope) -> tuple[Expr, Expr] | Ill:
     if isinstance(second, Ill):
         return ILL
     if not _same_kind(_plain(first), _plain(second)):
-        have = f"`{spelled(_plain(first))}` and `{spelled(_plain(second))}`"
+        have = f"{_kind_of_value(_plain(first))} and {_kind_of_value(_plain(second))}"
         scope.findings.error(Code.TYPE, f"{have} cannot be compared", left.span.to(right.span))
         return ILL
     return first, second
@@ -585,7 +616,7 @@ def _bounded(op: p.Operation, left: Expr, right: Expr, scope: Scope, span: Span)
     """The arithmetic, if its types allow it and its bounds show that it fits 64 bits."""
     result = _result_type(op, _plain(left), _plain(right))
     if result is None:
-        have = f"`{spelled(_plain(left))} {op} {spelled(_plain(right))}`"
+        have = f"{_kind_of_value(_plain(left))} `{op}` {_kind_of_value(_plain(right))}"
         scope.findings.error(Code.TYPE, f"{have} has no meaning", span)
         return ILL
     if isinstance(result, IntType | DecimalType) and not INT64_MIN <= result.low <= result.high <= INT64_MAX:

@@ -54,6 +54,7 @@ class _Writer:
     """One pass over the pieces of a file. `moved`: a comment inside a clause stands elsewhere now."""
 
     def __init__(self, parsed: Parsed) -> None:
+        self._parsed = parsed
         self._words = parsed.words
         self._comments = list(parsed.comments)
         self._pieces = list(_pieces(parsed))
@@ -64,9 +65,9 @@ class _Writer:
 
     def written(self) -> str:
         """The text."""
-        heads = _heads(self._pieces, self._words)
-        ends = [*(piece.first for piece in self._pieces[1:]), len(self._words) - 1]
-        for piece, head, end in zip(self._pieces, heads, ends, strict=True):
+        heads = _heads(self._pieces, self._parsed)
+        firsts = [*(piece.first for piece in self._pieces), len(self._words) - 1]
+        for piece, head, end in zip(self._pieces, heads, firsts[1:], strict=True):
             indent = " " * piece.indent
             self._own_lines(piece.first, " " * (piece.indent + 2 if piece.closes else piece.indent))
             self._space(self._words[piece.first].span.line, closes=piece.closes)
@@ -123,11 +124,13 @@ def _pieces(parsed: Parsed) -> Iterator[_Piece]:
                 yield _Piece(first, layouts(clause))
 
 
-def _heads(pieces: list[_Piece], words: tuple[Word, ...]) -> list[str]:
+def _heads(pieces: list[_Piece], parsed: Parsed) -> list[str]:
     """The heads, made equally wide in each block: like clauses without a blank line between them."""
+    commented = {comment.line for comment in parsed.comments}
     blocks: list[list[_Piece]] = [[piece] for piece in pieces[:1]]
     for before, piece in pairwise(pieces):
-        apart = words[piece.first].span.line - words[piece.first - 1].span.end_line > 1
+        between = range(parsed.words[piece.first - 1].span.end_line + 1, parsed.words[piece.first].span.line)
+        apart = any(row not in commented for row in between)
         if apart or not piece.layouts.block or piece.layouts.block != before.layouts.block:
             blocks.append([])
         blocks[-1].append(piece)
@@ -169,9 +172,10 @@ def _placed(comments: list[Comment], words: list[str], lines: list[str]) -> tupl
     at = {block.a + i: block.b + i for block in matcher.get_matching_blocks() for i in range(block.size)}
     above: list[list[str]] = [[] for _ in lines]
     behind = [""] * len(lines)
-    exact = True
+    row, exact = 0, True
     for comment in comments:
-        row, stays = _place(comment, at, written)
+        wanted, stays = _place(comment, at, written)
+        row, stays = max(row, wanted), stays and wanted >= row  # never above the one before
         if behind[row]:  # another one follows it, so it cannot end the line
             above[row].append(behind[row])
             behind[row], exact = "", False

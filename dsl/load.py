@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from charter.dsl import syntax as s
-from charter.dsl.diagnostics import Code, Diagnostic, Severity, render
+from charter.dsl.diagnostics import Code, Diagnostic, Severity, did_you_mean, render
 from charter.dsl.findings import Findings
 from charter.dsl.lower import lower
 from charter.dsl.names import Names
@@ -123,7 +123,8 @@ class _Files:
         target = (self._folder / Path(importer).parent / written).resolve()
         if written.is_absolute() or not target.is_relative_to(self._folder) or "\\" in path.text:
             message = f"`{path.text}` lies outside the policy's folder"
-            self._findings.error(Code.IMPORT, message, path.span)
+            help_ = "write `/` between folders" if "\\" in path.text else "move the file into the folder"
+            self._findings.error(Code.IMPORT, message, path.span, help_)
             return None
         if target.suffix != ".charter":
             self._findings.error(Code.IMPORT, f"`{path.text}` is no policy file", path.span, "it ends in `.charter`")
@@ -137,7 +138,8 @@ class _Files:
                 data = stream.read(MAX_BYTES + 1)
         except OSError as error:
             why = error.strerror or "it cannot be read"
-            self._findings.error(Code.FILE, f"`{name}` cannot be read: {why.lower()}", span)
+            near = did_you_mean(file.name, (path.name for path in file.parent.glob("*.charter")))
+            self._findings.error(Code.FILE, f"`{name}` cannot be read: {why.lower()}", span, near)
             return None
         if len(data) > MAX_BYTES:
             self._findings.error(Code.FILE, f"`{name}` is longer than {MAX_BYTES:,} bytes", span)

@@ -1,7 +1,7 @@
 """From the documents of a policy to its program: the passes in a row. Each reports all that it can find."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from charter.dsl import program as p
 from charter.dsl import syntax as s
@@ -36,10 +36,10 @@ from charter.dsl.written import duration_ms
 MAX_USES = 100
 
 
-def lower(documents: Iterable[s.Document], sources: Iterable[Source], findings: Findings) -> tuple[Names, Program]:
+def lower(documents: Sequence[s.Document], sources: Iterable[Source], findings: Findings) -> tuple[Names, Program]:
     """The program of a policy's documents. It means something only if `findings` has no error."""
     names = declare(documents, findings)
-    fallback = _header(names, findings)
+    fallback = _header(names, _beginning(documents), findings)
     for define in names.defines.values():
         check_define(define, names, findings)
     facts = _facts(names, findings)
@@ -89,15 +89,15 @@ def digest_of(sources: Iterable[Source]) -> str:
 # --- the header ------------------------------------------------------------------------------------------------------
 
 
-def _header(names: Names, findings: Findings) -> str:
+def _header(names: Names, beginning: Span, findings: Findings) -> str:
     policy = names.policy
     if policy is None:
-        findings.error(Code.HEADER, "the policy has no `policy` clause", _first_span(names), "begin with `policy name`")
+        findings.error(Code.HEADER, "the policy has no `policy` clause", beginning, "begin with `policy name`")
         return ""
     if not policy.languages:
         findings.error(Code.HEADER, "the policy names no language", policy.name.span, "add `languages en`")
-    for name in policy.languages:
-        if [n.text for n in policy.languages].count(name.text) > 1:
+    for place, name in enumerate(policy.languages):
+        if name.text in {earlier.text for earlier in policy.languages[:place]}:
             findings.error(Code.DUPLICATE, f"`{name.text}` stands twice", name.span)
     if policy.fallback is None:
         message = "the policy has no fallback queue, where a conversation goes that must stop"
@@ -109,9 +109,9 @@ def _header(names: Names, findings: Findings) -> str:
     return policy.fallback.text
 
 
-def _first_span(names: Names) -> Span:
-    spans = [*names.spans.values(), *names.types.values(), *(r.span for r in names.rules.values())]
-    return min(spans, default=Span("policy.charter", 1, 1, 1, 1))
+def _beginning(documents: Sequence[s.Document]) -> Span:
+    """The first place of the policy."""
+    return Span(documents[0].path if documents else "policy.charter", 1, 1, 1, 2)
 
 
 # --- facts, agents, tools --------------------------------------------------------------------------------------------
@@ -198,8 +198,10 @@ def _tools(names: Names, findings: Findings) -> dict[str, Tool]:
     found: dict[str, Tool] = {}
     for name, (clause, args, returned) in names.tools.items():
         if clause.reads == clause.writes:
-            message = f"`{name}` says whether it `reads` or `writes`, one of them"
-            findings.error(Code.HEADER, message, clause.name.span)
+            message, advice = f"`{name}` does not say whether it reads or writes", "add `reads`, or `writes`"
+            if clause.reads:
+                message, advice = f"`{name}` says both `reads` and `writes`", "a tool that `writes` may read too"
+            findings.error(Code.HEADER, message, clause.name.span, advice)
         _uses(clause.up_to, findings)
         given = {n for n, _ in args.fields}
         results = Parameters(tuple((n, t) for n, t in returned.fields if n not in given))

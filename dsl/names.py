@@ -162,7 +162,7 @@ class _Declaring:
     def _fresh(self, name: s.Name) -> bool:
         """Takes a name of the shared namespace; false, and reported, where it cannot be had."""
         if name.text in EVENT_WORDS:
-            message = f"`{name.text}` is an event of every conversation, so nothing else can have this name"
+            message = f"`{name.text}` is a word for events, so nothing else can have this name"
             self._findings.error(Code.RESERVED, message, name.span)
             return False
         if not self._allowed(name):
@@ -193,7 +193,9 @@ class _Declaring:
 
     def _policy(self, clause: s.Policy) -> None:
         if self._names.policy is not None:
-            self._doubled(clause.name, self._names.policy.name.span)
+            related = [Related(self._names.policy.name.span, "the first one is here")]
+            message = "a policy has one `policy` clause, in one of its files"
+            self._findings.error(Code.DUPLICATE, message, clause.name.span, None, related)
             return
         self._names.policy = clause
         self._names.languages = tuple(dict.fromkeys(name.text for name in clause.languages))
@@ -215,11 +217,13 @@ class _Declaring:
         if not self._fresh_type(clause.name):
             return
         values = [value.name for value in clause.values]
-        for i, value in enumerate(values):
+        seen: set[str] = set()
+        for value in values:
             if value.text in NEVER_NAMES:
                 self._findings.error(Code.RESERVED, f"`{value.text}` is a word of the language", value.span)
-            if value.text in {v.text for v in values[:i]}:
+            if value.text in seen:
                 self._findings.error(Code.DUPLICATE, f"`{value.text}` is a value of this enum twice", value.span)
+            seen.add(value.text)
         self._names.enums[clause.name.text] = EnumType(clause.name.text, tuple(v.text for v in values))
 
     def _records(self, clauses: list[s.Record]) -> None:

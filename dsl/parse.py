@@ -16,7 +16,7 @@ from charter.dsl.diagnostics import Code, Diagnostic, did_you_mean
 from charter.dsl.source import Source, Span
 from charter.dsl.stack import Stack
 from charter.dsl.tables import END, Tables, tables
-from charter.dsl.tokens import Comment, Word, tokenize
+from charter.dsl.tokens import MAX_FOUND, Comment, Word, tokenize
 
 MAX_DEPTH = 64
 _UNITS = frozenset({"ms", "s", "min", "minute", "minutes", "h", "hour", "hours", "day", "days"})
@@ -29,6 +29,18 @@ _SPOKEN = {
     "KNOWN_OP": "`known==`",
 }
 _CLOSERS = {"(": ")", "{": "}"}
+_MENDS = (")", "}", ":", ",", "do", "=", "on", "{", "(")  # a word that may be missing, in the order of trying
+_HINTS = {
+    ";": "leave it out: a clause ends where the next one begins",
+    ",": "leave it out: acts stand one after the other",
+    "and": "leave it out: acts stand one after the other",
+    "=": "to compare, write `==`",
+}
+_OPERATORS = frozenset({"*", "+", "-", ".", "==", "!=", "<", "<=", ">", ">=", "`known==`", "in", "is"})
+_ACTS = frozenset({"ask", "call", "collect", "disclose", "end", "escalate", "forget", "note", "say", "set", "start"})
+_VALUES = frozenset({"-", "(", "false", "its", "not", "true", "unknown", "was"})
+_VALUES |= {_SPOKEN[kind] for kind in ("NUMBER", "TIME", "NAME", "STRING")}
+_GROUPS = (("a value", _VALUES, "its"), ("an operator", _OPERATORS, "*"), ("an act", _ACTS, "forget"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +81,7 @@ class _Reader:
         self._spelled = {kind: text for text, kind in tables.keywords.items()}
         self._words = words
         self._found = found
+        self._unreadable = {line for d in found for line in range(d.span.line, d.span.end_line + 1)}
         self._at = 0
         self._open_sections = 0
 
@@ -99,6 +112,8 @@ class _Reader:
                 clause = cast(syntax.Clause, stack.finish())
                 sound = self._sound(stack, build)
                 return clause if sound and not mended else None
+            if self._swallowed(start):
+                return None
             if self._mend(stack, start):
                 mended = True
                 continue
@@ -111,7 +126,7 @@ class _Reader:
         if stack.deep is not None:
             message = f"an expression is nested deeper than {MAX_DEPTH} levels"
             help_ = "split it with `define`; each term of a sum counts as a level"
-            self._found.append(Diagnostic(Code.NESTING, message, stack.deep, help_))
+            self._add(Diagnostic(Code.NESTING, message, stack.deep, help_))
         return not build.mistakes and stack.deep is None
 
     def _kind(self, choices: Mapping[str, int], word: Word) -> str | None:
@@ -139,23 +154,35 @@ class _Reader:
     def _mend(self, stack: Stack, start: int) -> bool:
         """Reports the word that cannot stand here; true if one word more, less or changed lets reading go on."""
         word = self._words[self._at]
-        wanted = self._wanted(stack)
         if self._at == start:
             self._report_opener(word)
             return False
+        wanted = self._wanted(stack)
         guess = get_close_matches(word.text, [w for w in wanted if w.isalpha()], n=1, cutoff=0.7)
         if word.kind == "word" and guess and self._survives(stack, guess[0], self._at + 1):
             self._report(word, wanted, f"did you mean `{guess[0]}`?")
             stack.push(self._tables.keywords[guess[0]], word)
             self._at += 1
             return True
-        for text in (")", "}", ":", ",", "do", "=", "on", "{", "("):
+        for text in _MENDS:
             if text in wanted and self._survives(stack, text, self._at):
                 self._report(word, [text], f"write `{text}` before it")
                 stack.push(self._tables.keywords[text], word)
                 return True
-        self._report(word, wanted, self._quote_help(word))
+        self._report(word, wanted, _HINTS.get(word.text) or _hint(wanted))
         return False
+
+    def _swallowed(self, start: int) -> bool:
+        """Whether a clause without its end took the first word of the next one for a name; then that is read anew."""
+        opener = self._words[self._at - 1]
+        begins = opener.first and opener.text in self._openers and not self._words[self._at].first
+        if not begins or self._at == 0 or self._at == start + 1:
+            return False
+        self._open_sections += self._words[start].text == "section" and self._at > start
+        self._at -= 1
+        message = f"this is not finished where `{opener.text}` begins the next clause"
+        self._add(Diagnostic(Code.SYNTAX, message, _after(self._words[self._at - 1])))
+        return True
 
     def _survives(self, stack: Stack, text: str, at: int) -> bool:
         """Whether reading goes on for three words from `at` once `text` stands before them."""
@@ -163,33 +190,31 @@ class _Reader:
         if not trial.push(self._tables.keywords[text]):
             return False
         for word in self._words[at : at + 3]:
-            kind = self._kind(trial.choices, word)
-            if kind is None:
-                return END in trial.choices and (word.kind == "end" or word.text in self._openers)
-            if not trial.push(kind):
-                return False
+            kind, whole = self._kind(trial.choices, word), END in trial.choices
+            if kind is None or not trial.push(kind):
+                return whole and (word.kind == "end" or word.text in self._openers)
         return True
 
     def _wanted(self, stack: Stack) -> list[str]:
         return sorted(self._spelled.get(kind, _SPOKEN.get(kind, kind)) for kind in stack.accepted() if kind != END)
 
     def _report(self, word: Word, wanted: list[str], help_: str | None) -> None:
-        here = word.span
-        if word.first and self._at > 0:  # the mistake is at the end of the line before
-            before = self._words[self._at - 1].span
-            here = Span(before.path, before.end_line, before.end_column, before.end_line, before.end_column + 1)
+        here = _after(self._words[self._at - 1]) if word.first and self._at > 0 else word.span
         found = "the file ends" if word.kind == "end" else f"`{_short(word.text)}` stands"
-        self._found.append(Diagnostic(Code.SYNTAX, f"{_either(wanted)} was expected where {found}", here, help_))
+        self._add(Diagnostic(Code.SYNTAX, f"{_either(wanted)} was expected where {found}", here, help_))
 
     def _report_opener(self, word: Word) -> None:
         message = f"`{_short(word.text)}` does not begin a clause and does not go on with the one before"
-        help_ = did_you_mean(word.text, self._openers) if word.kind == "word" else None
-        self._found.append(Diagnostic(Code.SYNTAX, message, word.span, help_))
+        help_ = _HINTS.get(word.text)
+        if help_ is None and word.kind == "word":
+            listed = ", ".join(f"`{opener}`" for opener in sorted(self._openers))
+            help_ = did_you_mean(word.text, self._openers) or f"a clause begins with {listed}"
+        self._add(Diagnostic(Code.SYNTAX, message, word.span, help_))
 
-    def _quote_help(self, word: Word) -> str | None:
-        if word.text in self._tables.keywords and word.text.isalpha():
-            return f"`{word.text}` is a word of the language here"
-        return None
+    def _add(self, diagnostic: Diagnostic) -> None:
+        """Adds a mistake, unless it may only follow from what could not be read on its line."""
+        if diagnostic.span.line not in self._unreadable and len(self._found) < MAX_FOUND:
+            self._found.append(diagnostic)
 
     def _skip(self, start: int) -> None:
         """Moves to the next line that begins a clause; at least one word."""
@@ -204,6 +229,12 @@ class _Reader:
             self._at += 1
 
 
+def _after(word: Word) -> Span:
+    """Just behind a word: where something is missing at the end of its line."""
+    at = word.span
+    return Span(at.path, at.end_line, at.end_column, at.end_line, at.end_column + 1)
+
+
 def _openers(tables: Tables) -> frozenset[str]:
     return frozenset(text for text, kind in tables.keywords.items() if kind in tables.actions[0])
 
@@ -214,21 +245,27 @@ def _too_deep(words: list[Word]) -> Diagnostic | None:
         if word.kind == "symbol":
             depth += (word.text in _CLOSERS) - (word.text in _CLOSERS.values())
             if depth > MAX_DEPTH:
-                return Diagnostic(Code.NESTING, f"brackets are nested deeper than {MAX_DEPTH} levels", word.span)
+                message = f"brackets are nested deeper than {MAX_DEPTH} levels"
+                return Diagnostic(Code.NESTING, message, word.span, "split what is in them with `define`")
     return None
 
 
 def _either(wanted: list[str]) -> str:
-    shown = [w if " " in w or w.startswith("`") else f"`{w}`" for w in wanted]
-    if "`its`" in shown and "a number" in shown:  # an expression can begin here
-        values = {"`-`", "`(`", "`false`", "`its`", "`not`", "`true`", "`unknown`", "`was`"}
-        values |= {"a number", "a date", "a name", "a text in quotes"}
-        shown = [*(w for w in shown if w not in values), "a value"]
-    if not shown:
-        return "nothing more"
-    if len(shown) > 8:
-        shown = [*shown[:8], "…"]
-    return shown[0] if len(shown) == 1 else ", ".join(shown[:-1]) + " or " + shown[-1]
+    """What may stand somewhere, as people say it: what can begin a value together, and the like."""
+    shown = set(wanted)
+    named = []
+    for name, members, sign in _GROUPS:
+        if sign in shown:
+            shown -= members
+            named.append(name)
+    listed = [w if " " in w or w.startswith("`") else f"`{w}`" for w in sorted(shown)] + named
+    if len(listed) > 8:
+        listed = [*listed[:8], "…"]
+    return listed[0] if len(listed) == 1 else ", ".join(listed[:-1]) + " or " + listed[-1] if listed else "nothing more"
+
+
+def _hint(wanted: list[str]) -> str | None:
+    return "such as `300 ms`, `5 s`, `15 min`, `24 h` or `7 days`" if wanted == [_SPOKEN["UNIT"]] else None
 
 
 def _short(text: str) -> str:

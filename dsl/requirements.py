@@ -203,12 +203,13 @@ class _Lowering:
         """Also broken by a step in which the condition becomes true and B does not leave."""
         holds = condition(cond, Scope(self._names, self._findings))
         held, due = self._ghost("held", initial=self._holds_at_start(holds)), self._ghost("due", Lifetime.STEP)
+        done = self._ghost("done", Lifetime.STEP)  # an event or a change comes before the condition is looked at
         became = And((holds, Not(_read(held))))
         return [
             *self._only_if(what, cond),
             Watch(Settled(), TRUE, FALSE, ((due, became), (held, holds))),
-            *(_note(o.moment, due, FALSE, o.when) for o in self._observed(what)),
-            Watch(Finished(), TRUE, _read(due)),
+            *(_note(o.moment, done, TRUE, o.when) for o in self._observed(what)),
+            Watch(Finished(), _read(due), Not(_read(done))),
         ]
 
     def _at_most(self, what: s.Happenings, times: s.Number | None, since: s.Happenings, per_turn: bool) -> list[Watch]:
@@ -256,10 +257,10 @@ class _Lowering:
         due, paid = self._ghost("due", Lifetime.TURN), self._ghost("paid", Lifetime.STEP)
         owed = Not(_read(paid))
         return [
+            _note(Arrival(frozenset({EventKind("hangup")})), due, FALSE),  # excuses what was due, not what it brings
             *self._standing(conditions, due, owed, Lifetime.TURN),
             *(_note(o.moment, due, owed, o.when) for o in happenings),
             *(Watch(o.moment, o.when, FALSE, ((due, FALSE), (paid, TRUE))) for o in pays),
-            _note(Arrival(frozenset({EventKind("hangup")})), due, FALSE),
             Watch(Closing(), TRUE, _read(due)),
         ]
 
@@ -288,16 +289,17 @@ class _Lowering:
         spoke, right = self._ghost("spoke", Lifetime.STEP), self._ghost("right", Lifetime.STEP)
         speech = list(self._leaving(SPEECH))
         occurs = [(o.moment, o.when) for o in happenings]
+        missed = Not(_read(right))  # the first speech of the step was no A; still due after a safe stop
         return [
+            _note(Arrival(frozenset({EventKind("hangup")})), due, FALSE),
             *self._standing(conditions, due, TRUE, Lifetime.TURN),
             *(_note(o.moment, hit, TRUE, o.when) for o in pays),
             *(Watch(m, TRUE, And((_read(due), Not(_read(hit))))) for m in speech),
             *(Watch(m, Not(_read(spoke)), FALSE, ((right, _read(hit)), (spoke, TRUE))) for m in speech),
             *(_note(m, due, FALSE, _read(hit)) for m in speech),
             *(_note(m, hit, FALSE) for m in speech),
-            *(Watch(m, And((when, _read(spoke))), Not(_read(right))) for m, when in occurs),
-            *(_note(m, due, TRUE, And((when, Not(_read(spoke))))) for m, when in occurs),
-            _note(Arrival(frozenset({EventKind("hangup")})), due, FALSE),
+            *(Watch(m, And((when, _read(spoke))), missed) for m, when in occurs),
+            *(_note(m, due, TRUE, And((when, Or((Not(_read(spoke)), missed))))) for m, when in occurs),
         ]
 
     def _standing(self, conditions: list[Expr], due: Variable, owed: Expr, once_per: Lifetime) -> list[Watch]:
@@ -315,8 +317,18 @@ class _Lowering:
     # --- what is observed
 
     def _observed(self, happenings: s.Happenings) -> list[_Observed]:
-        """One observation for each kind of event, name of act and changed fact that is meant."""
-        return [o for happening in happenings for o in self._happening(happening)]
+        """Observations of what is meant. INVARIANT: none is of what another is of, so nothing is counted twice."""
+        found = [o for happening in happenings for o in self._happening(happening)]
+        single: dict[Moment, list[_Observed]] = {}
+        for o in found:
+            for moment in _singly(o.moment):
+                single.setdefault(moment, []).append(o)
+        if all(len(alike) == 1 for alike in single.values()):
+            return found
+        return [
+            _Observed(moment, Or(tuple(o.when for o in alike)), alike[0].its, alike[0].of)
+            for moment, alike in single.items()
+        ]
 
     def _happening(self, happening: s.Happening) -> list[_Observed]:
         found: list[tuple[Moment, Parameters, str]] = []
@@ -392,6 +404,17 @@ def _alike(items: Iterable[_T], parameters: Callable[[_T], Parameters]) -> list[
     for item in items:
         groups.setdefault(parameters(item), []).append(item)
     return list(groups.items())
+
+
+def _singly(moment: Moment) -> list[Moment]:
+    """The moments of one kind of event or one name of act that a moment stands for, in order."""
+    match moment:
+        case Arrival(kinds):
+            return [Arrival(frozenset({kind})) for kind in sorted(kinds)]
+        case Leaving(kind, names):
+            return [Leaving(kind, frozenset({name})) for name in sorted(names)]
+        case _:
+            return [moment]
 
 
 def _read(variable: Variable) -> Read:

@@ -9,11 +9,14 @@ class Source:
 
     path: str
     text: str = field(repr=False)
+    _lines: tuple[str, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_lines", tuple(self.text.split("\n")))
 
     def line(self, number: int) -> str:
         """The text of a line, from 1, without its end; empty past the last one."""
-        lines = self.text.split("\n")
-        return lines[number - 1].rstrip("\r") if 0 < number <= len(lines) else ""
+        return self._lines[number - 1].rstrip("\r") if 0 < number <= len(self._lines) else ""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -90,6 +90,10 @@ class Stack:
 
     def _reduce(self, reduction: Reduction) -> None:
         length = reduction.length
+        if length == 1 and reduction.passes:  # most are: one word is an expression of every level
+            del self._states[-1]
+            self._states.append(self._tables.actions[self._states[-1]][reduction.origin])
+            return
         children = _children(reduction, self._values[-length:])
         span = self._spans[-length] if length == 1 else self._spans[-length].to(self._spans[-1])
         depth = max(self._depths[-length:])

@@ -60,11 +60,11 @@ def reads_in(node: object) -> Iterator[p.Read]:
 
 def _before(clause: Clause, writers: Mapping[Variable, list[str]]) -> dict[str, str]:
     """The rules that must be evaluated first, each with the reason, for people."""
-    first = dict.fromkeys(clause.overridden_by, "overrides it")
+    first = {rule: f"`{rule}` overrides `{clause.rule}`" for rule in clause.overridden_by}
     for variable in sorted(final_reads(clause) & writers.keys()):
         for rule in writers[variable]:
             if rule != clause.rule:
-                first.setdefault(rule, f"writes `{variable}`, which it reads")
+                first.setdefault(rule, f"`{rule}` writes `{variable}`, which `{clause.rule}` reads")
     return first
 
 
@@ -98,8 +98,8 @@ def _report(
     facts: list[str] = []
     for rule, first in zip(cycle, [*cycle[1:], cycle[0]], strict=True):
         reason = waits_for[rule][first]
-        related.append(Related(spans[first], f"`{first}` {reason.replace('it', f'`{rule}`', 1)}"))
-        facts += [w.variable for w in by_name[first].writes if f"`{w.variable}`" in reason]
+        related.append(Related(spans[first], reason))
+        facts += [w.variable for w in by_name[first].writes if f"writes `{w.variable}`" in reason]
     names = " and ".join(f"`{rule}`" for rule in cycle)
     message = f"on `{kind}`, {names} wait for each other"
     help_ = (

@@ -40,6 +40,8 @@ def _speech(clause: s.Speech, params: Parameters, names: Names, findings: Findin
     what = "disclosure" if clause.kind == "disclose" else "prompt"
     texts: dict[str, tuple[str | Slot, ...]] = {}
     for language, text in clause.texts:
+        if not names.languages:
+            continue  # reported at the policy clause
         if language.text not in names.languages:
             help_ = did_you_mean(language.text, names.languages)
             findings.error(Code.TEXT, f"the policy has no language `{language.text}`", language.span, help_)
@@ -59,12 +61,13 @@ def _check_slots(
 ) -> None:
     declared = [name for name, _ in slots]
     used = {part.name for part in parts if isinstance(part, Slot)}
-    for name in sorted(used - set(declared)):
+    unknown = sorted(used - set(declared))
+    for name in unknown:
         help_ = did_you_mean(name, declared) or f"declare it: `({name}: …)` after the name"
         findings.error(Code.TEXT, f"`{{{name}}}` is no slot of this text", text.span, help_)
     for name in declared:
-        if name not in used:
-            findings.error(Code.TEXT, f"the text leaves out `{{{name}}}`", text.span)
+        if name not in used and not unknown:
+            findings.error(Code.TEXT, f"the text leaves out `{{{name}}}`", text.span, "every text has every slot")
 
 
 def _parts(text: s.String, findings: Findings) -> tuple[str | Slot, ...]:

@@ -31,6 +31,7 @@ TYPE_WORDS = frozenset(
 CHANNEL = EnumType("Channel", ("voice", "chat", "message"))
 REASON = EnumType("Reason", ("late", "error", "invalid", "open_circuit", "exhausted"))
 MAX_PLACES = 9
+_ANY = (-(2**31), 2**31)  # bounds in place of wrong ones: what is stored or computed is not reported again
 
 
 class Declared(Protocol):
@@ -64,11 +65,11 @@ def read_type(syntax: s.TypeSyntax, names: Declared, findings: Findings) -> Type
         case s.DecimalTypeOf(places, low, high, span):
             if not places.isdigit() or not 1 <= int(places) <= MAX_PLACES:
                 findings.error(Code.RANGE, f"a decimal has 1 to {MAX_PLACES} places", span)
-                return ID
+                places = str(MAX_PLACES)
             return DecimalType(int(places), *_bounds(low, high, int(places), span, findings))
         case s.TextTypeOf(limit, span):
             if not limit.isdigit() or not 1 <= int(limit) <= 65536:
-                findings.error(Code.RANGE, "a text has 1 to 65536 characters at the most", span)
+                findings.error(Code.RANGE, "the most that a text may hold is 1 to 65536 characters", span)
                 return TextType(1)
             return TextType(int(limit))
         case s.NamedType(name, span):
@@ -80,13 +81,14 @@ def read_type(syntax: s.TypeSyntax, names: Declared, findings: Findings) -> Type
 def _bounds(low: str, high: str, places: int, span: Span, findings: Findings) -> tuple[int, int]:
     scaled = [scale(bound, places) for bound in (low, high)]
     if None in scaled:
-        findings.error(Code.RANGE, f"a bound has more than {places} decimal places", span)
-        return (0, 0)
+        few = f"at most {places} decimal places" if places else "no decimal places"
+        findings.error(Code.RANGE, f"a bound of this type has {few}", span)
+        return _ANY
     first, last = (bound or 0 for bound in scaled)
     if first > last or first < INT64_MIN or last > INT64_MAX:
         why = "the lower bound is above the upper one" if first > last else "bounds lie within 64 bits"
         findings.error(Code.RANGE, why, span)
-        return (0, 0)
+        return _ANY
     return first, last
 
 
@@ -103,7 +105,7 @@ def _named(name: str, span: Span, names: Declared, findings: Findings) -> Type:
     for table in (builtin, names.enums, names.records):
         if name in table:
             return table[name]
-    known = [*builtin, *names.enums, *names.records, *names.types]
+    known = [*builtin, *names.enums, *names.records, *names.types, "int", "decimal", "text"]
     if name not in names.types:  # else it is a record that could not be built, reported there
         message, help_ = f"there is no type `{name}`", did_you_mean(name, known)
         if name in TYPE_WORDS:

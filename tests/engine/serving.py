@@ -110,9 +110,10 @@ class HeldAgents:
 
     async def until_asked(self, count: int) -> Ask:
         """The ask of that number, from 1, once it came."""
-        while len(self.asked) < count:
-            self._more.clear()
-            await self._more.wait()
+        async with asyncio.timeout(20):
+            while len(self.asked) < count:
+                self._more.clear()
+                await self._more.wait()
         return self.asked[count - 1]
 
     def answer(self, number: int, answer: Suggested | Failed) -> None:
