@@ -1,74 +1,40 @@
 """From written expressions to typed ones: names resolved, literals scaled, every read of an unknown guarded."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import assert_never
 
 from charter.dsl import environment
 from charter.dsl import program as p
 from charter.dsl import syntax as s
+from charter.dsl.arithmetic import bounded, numeric
 from charter.dsl.diagnostics import Code, Related, did_you_mean
 from charter.dsl.findings import Findings
+from charter.dsl.fitting import certain, described, fit, fits_within, plain, same_kind
 from charter.dsl.known import known_if
+from charter.dsl.literals import number, string, time
 from charter.dsl.names import Names, Parameters
 from charter.dsl.program import Expr, Variable
+from charter.dsl.scope import ILL, Ill, Scope
 from charter.dsl.source import Span
 from charter.dsl.types import (
     BOOL,
     DURATION,
-    ID,
-    INT64_MAX,
-    INT64_MIN,
     TIME,
+    UNREAD,
     BoolType,
-    DecimalType,
     DurationType,
     EnumType,
     IdType,
-    IntType,
     OptionalType,
     RecordType,
     TextType,
     TimeType,
     Type,
-    inhabits,
     optional,
     spelled,
 )
-from charter.dsl.values import Misfit, parse_time
-from charter.dsl.written import duration_ms, read_type, scale
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """What an expression may mention.
-
-    `its`: the fields of what is observed, and what that is, for people. `old`: facts that are read as they were before
-    the rules. `known`: optional expressions that are known here. `variables`: false where no state may be read.
-    """
-
-    names: Names
-    findings: Findings
-    its: Parameters | None = None
-    its_of: str = ""
-    old: frozenset[str] = frozenset()
-    known: frozenset[Expr] = frozenset()
-    locals: Mapping[str, Expr] = field(default_factory=dict)
-    expanding: tuple[str, ...] = ()
-    variables: bool = True
-    expanded: bool = False  # inside a define that is used, where a `T?` parameter may stand for a plain value
-
-    def knowing(self, *conditions: Expr) -> "Scope":
-        """The same scope where these conditions hold."""
-        return replace(self, known=self.known.union(*(known_if(condition, True) for condition in conditions)))
-
-
-@dataclass(frozen=True, slots=True)
-class Ill:
-    """An expression with a mistake, which is reported; what contains it is ill too, silently."""
-
-
-ILL = Ill()
+from charter.dsl.written import duration_ms, read_type
 
 
 def condition(syntax: s.Expr, scope: Scope) -> Expr:
@@ -82,14 +48,14 @@ def typed(syntax: s.Expr, scope: Scope, wanted: Type) -> Expr | Ill:
     found = _expr(syntax, scope, wanted)
     if isinstance(found, Ill):
         return ILL
-    return _fit(found, wanted, scope, syntax.span)
+    return fit(found, wanted, scope, syntax.span)
 
 
 def variable_of(names: Names, name: str, findings: Findings, span: Span) -> tuple[Variable, Type] | None:
     """A declared fact's variable and type; what is no fact is reported."""
     if name in names.facts:
         return Variable(name), names.facts[name].type
-    kind = _kind_of(names, name)
+    kind = names.kind_of(name)
     if kind:
         findings.error(Code.WRONG_KIND, f"`{name}` is {kind}, not a fact", span)
     else:
@@ -136,89 +102,12 @@ def arguments(
 def _argument(syntax: s.Expr, scope: Scope, wanted: Type) -> Expr | Ill:
     """A value that surely lies within the bounds of its type: nothing judges an argument once it is given."""
     found = typed(syntax, scope, wanted)
-    if not isinstance(found, Ill) and not isinstance(found, p.Const) and not _within(_plain(found), wanted):
-        have = spelled(_plain(found))
+    if not isinstance(found, Ill) and not isinstance(found, p.Const) and not fits_within(plain(found), wanted):
+        have = spelled(plain(found))
         message = f"this is `{have}`, which may lie outside `{spelled(wanted)}`"
         scope.findings.error(Code.RANGE, message, syntax.span, "declare bounds that fit")
         return ILL
     return found
-
-
-def _within(inner: Type, outer: Type) -> bool:
-    match inner, outer.of if isinstance(outer, OptionalType) else outer:
-        case (IntType(low, high), IntType(least, most)) | (DecimalType(_, low, high), DecimalType(_, least, most)):
-            return least <= low and high <= most
-        case TextType(length), TextType(limit):
-            return length <= limit
-        case _:
-            return True
-
-
-# --- fitting a value to the type that is wanted ----------------------------------------------------------------------
-
-
-def _fit(found: Expr, wanted: Type, scope: Scope, span: Span) -> Expr | Ill:
-    have = p.type_of(found)
-    if isinstance(found, p.Const) and found.value is None:
-        if isinstance(wanted, OptionalType):
-            return p.Const(None, wanted)
-        if found in scope.known:  # given to a define, behind a guard that never holds then
-            return found
-        scope.findings.error(Code.MAYBE_UNKNOWN, f"`unknown` is no `{spelled(wanted)}`", span)
-        return ILL
-    plain = have.of if isinstance(have, OptionalType) else have
-    target = wanted.of if isinstance(wanted, OptionalType) else wanted
-    if not _same_kind(plain, target):
-        scope.findings.error(Code.TYPE, f"this is {_kind_of_value(have)}, where `{spelled(wanted)}` is wanted", span)
-        return ILL
-    if isinstance(have, OptionalType) and not isinstance(wanted, OptionalType):
-        return _certain(found, scope, span)
-    if isinstance(found, p.Const) and not inhabits(found.value, target):
-        scope.findings.error(Code.RANGE, f"this lies outside `{spelled(target)}`", span)
-        return ILL
-    return found
-
-
-def _certain(found: Expr, scope: Scope, span: Span) -> Expr | Ill:
-    """The expression, if it is known here; otherwise its author is told how to guard it."""
-    if not isinstance(p.type_of(found), OptionalType) or found in scope.known:
-        return found
-    name = _as_written(found)
-    message = f"`{name}` may be unknown here" if name else "this may be unknown here"
-    help_ = f"guard it with `{name or '…'} is known and …`, or compare it with `known==`, `known!=`, `known<` …"
-    scope.findings.error(Code.MAYBE_UNKNOWN, message, span, help_)
-    return ILL
-
-
-def _as_written(found: Expr) -> str | None:
-    """A simple expression as its author wrote it; None for others."""
-    match found:
-        case p.Read(variable):
-            return variable if " " not in variable else None
-        case p.Its(name):
-            return f"its {name}"
-        case p.Part(of, index):
-            whole, record = _as_written(of), _plain(of)
-            return f"{whole}.{record.fields[index][0]}" if whole and isinstance(record, RecordType) else None
-        case _:
-            return None
-
-
-def _kind_of_value(type_: Type) -> str:
-    """A type in a message; a literal number has no bounds of its own."""
-    literal = isinstance(type_, IntType | DecimalType) and type_.low == type_.high
-    return "a number" if literal else f"`{spelled(type_)}`"
-
-
-def _same_kind(left: Type, right: Type) -> bool:
-    """Whether values of two plain types can be compared or stored for each other; bounds are not looked at."""
-    match left, right:
-        case (IntType(), IntType()) | (TextType(), TextType()):
-            return True
-        case DecimalType(places), DecimalType(others):
-            return places == others
-        case _:
-            return left == right
 
 
 # --- one expression --------------------------------------------------------------------------------------------------
@@ -226,20 +115,25 @@ def _same_kind(left: Type, right: Type) -> bool:
 
 def _expr(syntax: s.Expr, scope: Scope, wanted: Type | None) -> Expr | Ill:
     """The expression; `wanted` only helps a literal to find its type."""
+    found = _any_expr(syntax, scope, wanted)
+    return ILL if isinstance(found, Ill) or plain(found) == UNREAD or wanted == UNREAD else found
+
+
+def _any_expr(syntax: s.Expr, scope: Scope, wanted: Type | None) -> Expr | Ill:
     hint = wanted.of if isinstance(wanted, OptionalType) else wanted
     match syntax:
         case s.Number(text, span):
-            return _number(text, hint, scope, span)
+            return number(text, hint, scope, span)
         case s.Negative(s.Number(text), span):
-            return _number("-" + text, hint, scope, span)
+            return number("-" + text, hint, scope, span)
         case s.Negative(of, span):
             return _negative(of, scope, hint, span)
         case s.String(text, span):
-            return _string(text, hint, scope, span)
+            return string(text, hint, scope, span)
         case s.Duration():
             return p.Const(duration_ms(syntax, scope.findings), DURATION)
         case s.Time(text, span):
-            return _time(text, scope, span)
+            return time(text, scope, span)
         case s.Boolean(value):
             return p.Const(value, BOOL)
         case s.Unknown():
@@ -271,47 +165,14 @@ def _expr(syntax: s.Expr, scope: Scope, wanted: Type | None) -> Expr | Ill:
             assert_never(syntax)
 
 
-def _number(text: str, hint: Type | None, scope: Scope, span: Span) -> Expr | Ill:
-    places = hint.places if isinstance(hint, DecimalType) else 0
-    if hint is None and "." in text:
-        places = len(text.split(".")[1])
-    scaled = scale(text, places)
-    if scaled is None:
-        what = f"at most {places} decimal places" if places else "no decimal places"
-        scope.findings.error(Code.RANGE, f"`{text}` has more places than its type, which has {what}", span)
-        return ILL
-    if not INT64_MIN <= scaled <= INT64_MAX:
-        scope.findings.error(Code.RANGE, f"`{text}` does not fit 64 bits", span)
-        return ILL
-    type_ = DecimalType(places, scaled, scaled) if places else IntType(scaled, scaled)
-    return p.Const(scaled, type_)
-
-
 def _negative(of: s.Expr, scope: Scope, hint: Type | None, span: Span) -> Expr | Ill:
     inner = _expr(of, scope, hint)
     if isinstance(inner, Ill):
         return ILL
-    type_ = _numeric(inner, scope, of.span)
+    type_ = numeric(inner, scope, of.span)
     if type_ is None:
         return ILL
-    return _bounded(p.Operation.SUB, p.Const(0, type_), inner, scope, span)
-
-
-def _string(text: str, hint: Type | None, scope: Scope, span: Span) -> Expr | Ill:
-    if isinstance(hint, TextType):
-        return p.Const(text, TextType(max(1, len(text))))
-    if isinstance(hint, EnumType):
-        scope.findings.error(Code.TYPE, "a value of an enum is written without quotes", span)
-        return ILL
-    return p.Const(text, ID)
-
-
-def _time(text: str, scope: Scope, span: Span) -> Expr | Ill:
-    try:
-        return p.Const(parse_time(text if "T" in text else f"{text}T00:00:00Z", "time"), TIME)
-    except Misfit:
-        scope.findings.error(Code.RANGE, f"`{text}` is no point in time", span, "write it as `2026-01-31T09:30:00Z`")
-        return ILL
+    return bounded(p.Operation.SUB, p.Const(0, type_), inner, scope, span)
 
 
 def _ref(name: str, scope: Scope, hint: Type | None, span: Span) -> Expr | Ill:
@@ -345,7 +206,7 @@ def _no_value(name: str, scope: Scope, hint: Type | None, span: Span) -> None:
     elif name in names.agents:
         help_ = f"write `{name}.field` for what it suggested"
         scope.findings.error(Code.WRONG_KIND, f"`{name}` is an agent, not a value", span, help_)
-    elif kind := _kind_of(names, name):
+    elif kind := names.kind_of(name):
         scope.findings.error(Code.WRONG_KIND, f"`{name}` is {kind}, not a value", span)
     else:
         near = did_you_mean(name, [*values, *fields])
@@ -385,17 +246,17 @@ def _dot(of: s.Expr, name: s.Name, scope: Scope) -> Expr | Ill:
     if isinstance(inner, Ill):
         return ILL
     type_ = p.type_of(inner)
-    plain = type_.of if isinstance(type_, OptionalType) else type_
-    if not isinstance(plain, RecordType):
+    record = type_.of if isinstance(type_, OptionalType) else type_
+    if not isinstance(record, RecordType):
         scope.findings.error(Code.TYPE, f"this is `{spelled(type_)}`, which has no fields", of.span)
         return ILL
-    at = plain.index(name.text)
+    at = record.index(name.text)
     if at is None:
-        help_ = did_you_mean(name.text, (n for n, _ in plain.fields))
-        scope.findings.error(Code.FIELD, f"`{plain.name}` has no field `{name.text}`", name.span, help_)
+        help_ = did_you_mean(name.text, (n for n, _ in record.fields))
+        scope.findings.error(Code.FIELD, f"`{record.name}` has no field `{name.text}`", name.span, help_)
         return ILL
-    certain = _certain(inner, scope, of.span)
-    return ILL if isinstance(certain, Ill) else p.Part(certain, at, plain.fields[at][1])
+    sure = certain(inner, scope, of.span)
+    return ILL if isinstance(sure, Ill) else p.Part(sure, at, record.fields[at][1])
 
 
 def _remembered(name: str, names: Names) -> Parameters | None:
@@ -512,8 +373,8 @@ def _comparison(op: str, known: bool, left: s.Expr, right: s.Expr, scope: Scope,
         scope.findings.error(Code.TYPE, "`unknown` is compared with a value", span, "write `is unknown`")
         return ILL
     if not known:
-        certain = [_certain(side, scope, at) for side, at in sides]
-        if any(isinstance(side, Ill) for side in certain):
+        sure = [certain(side, scope, at) for side, at in sides]
+        if any(isinstance(side, Ill) for side in sure):
             return ILL
         return p.Compare(p.Comparison(op), *pair)
     guards = tuple(p.Known(side) for side in pair if isinstance(p.type_of(side), OptionalType))
@@ -528,11 +389,11 @@ def _pair(left: s.Expr, right: s.Expr, scope: Scope) -> tuple[Expr, Expr] | Ill:
     first = _expr(left, scope, None)
     if isinstance(first, Ill):
         return ILL
-    second = _expr(right, scope, _plain(first))
+    second = _expr(right, scope, plain(first))
     if isinstance(second, Ill):
         return ILL
-    if not _same_kind(_plain(first), _plain(second)):
-        have = f"{_kind_of_value(_plain(first))} and {_kind_of_value(_plain(second))}"
+    if not same_kind(plain(first), plain(second)):
+        have = f"{described(plain(first))} and {described(plain(second))}"
         scope.findings.error(Code.TYPE, f"{have} cannot be compared", left.span.to(right.span))
         return ILL
     return first, second
@@ -548,18 +409,13 @@ def _is_literal(syntax: s.Expr, scope: Scope) -> bool:
             return False
 
 
-def _plain(found: Expr) -> Type:
-    type_ = p.type_of(found)
-    return type_.of if isinstance(type_, OptionalType) else type_
-
-
 def _comparable(op: str, found: Expr, scope: Scope, span: Span) -> bool:
-    match _plain(found):
+    match plain(found):
         case TextType():
             scope.findings.error(Code.TYPE, "a text is opaque: rules cannot look inside", span)
             return False
         case BoolType() | EnumType() | IdType() | RecordType() if op not in ("==", "!="):
-            scope.findings.error(Code.TYPE, f"`{spelled(_plain(found))}` has no order, only `==` and `!=`", span)
+            scope.findings.error(Code.TYPE, f"`{spelled(plain(found))}` has no order, only `==` and `!=`", span)
             return False
         case RecordType(_, fields) if any(isinstance(t, TextType) for _, t in fields):
             scope.findings.error(Code.TYPE, "a record with a text cannot be compared: texts are opaque", span)
@@ -593,80 +449,12 @@ def _arithmetic(op: str, left: s.Expr, right: s.Expr, scope: Scope, hint: Type |
     first = _expr(left, scope, hint if _is_literal(left, scope) else None)
     if isinstance(first, Ill):
         return ILL
-    own = _plain(first)
+    own = plain(first)
     second_hint = None if isinstance(own, TimeType | DurationType) or op == "*" else own
     second = _expr(right, scope, second_hint)
     if isinstance(second, Ill):
         return ILL
-    first_sure, second_sure = _certain(first, scope, left.span), _certain(second, scope, right.span)
+    first_sure, second_sure = certain(first, scope, left.span), certain(second, scope, right.span)
     if isinstance(first_sure, Ill) or isinstance(second_sure, Ill):
         return ILL
-    return _bounded(p.Operation(op), first_sure, second_sure, scope, span)
-
-
-def _numeric(found: Expr, scope: Scope, span: Span) -> Type | None:
-    type_ = _plain(found)
-    if isinstance(type_, IntType | DecimalType | DurationType):
-        return type_
-    scope.findings.error(Code.TYPE, f"`{spelled(type_)}` is no number", span)
-    return None
-
-
-def _bounded(op: p.Operation, left: Expr, right: Expr, scope: Scope, span: Span) -> Expr | Ill:
-    """The arithmetic, if its types allow it and its bounds show that it fits 64 bits."""
-    result = _result_type(op, _plain(left), _plain(right))
-    if result is None:
-        have = f"{_kind_of_value(_plain(left))} `{op}` {_kind_of_value(_plain(right))}"
-        scope.findings.error(Code.TYPE, f"{have} has no meaning", span)
-        return ILL
-    if isinstance(result, IntType | DecimalType) and not INT64_MIN <= result.low <= result.high <= INT64_MAX:
-        scope.findings.error(Code.OVERFLOW, "the result may not fit 64 bits", span, "declare narrower bounds")
-        return ILL
-    return p.Arithmetic(op, left, right, result)
-
-
-def _result_type(op: p.Operation, left: Type, right: Type) -> Type | None:
-    match op, left, right:
-        case p.Operation.ADD | p.Operation.SUB, TimeType(), DurationType():
-            return TIME
-        case p.Operation.SUB, TimeType(), TimeType():
-            return DURATION
-        case p.Operation.ADD | p.Operation.SUB, DurationType(), DurationType():
-            return DURATION
-        case p.Operation.MUL, IntType(a, b), IntType(c, d):
-            return IntType(*_corners(a, b, c, d))
-        case p.Operation.MUL, DecimalType(places, a, b), IntType(c, d):
-            return DecimalType(places, *_corners(a, b, c, d))
-        case p.Operation.MUL, IntType(a, b), DecimalType(places, c, d):
-            return DecimalType(places, *_corners(a, b, c, d))
-        case p.Operation.ADD, IntType(a, b), IntType(c, d):
-            return IntType(a + c, b + d)
-        case p.Operation.SUB, IntType(a, b), IntType(c, d):
-            return IntType(a - d, b - c)
-        case p.Operation.ADD, DecimalType(n, a, b), DecimalType(m, c, d) if n == m:
-            return DecimalType(n, a + c, b + d)
-        case p.Operation.SUB, DecimalType(n, a, b), DecimalType(m, c, d) if n == m:
-            return DecimalType(n, a - d, b - c)
-        case _:
-            return None
-
-
-def _corners(a: int, b: int, c: int, d: int) -> tuple[int, int]:
-    products = (a * c, a * d, b * c, b * d)
-    return min(products), max(products)
-
-
-# --- kinds of names --------------------------------------------------------------------------------------------------
-
-
-def _kind_of(names: Names, name: str) -> str | None:
-    """What a name of the shared namespace is, for people."""
-    tables: Mapping[str, Mapping[str, object]] = {
-        "an agent": names.agents,
-        "a tool": names.tools,
-        "a group of tools": names.groups,
-        "an event": names.outside,
-        "a define": names.defines,
-        "a fact": names.facts,
-    }
-    return next((kind for kind, table in tables.items() if name in table), None)
+    return bounded(p.Operation(op), first_sure, second_sure, scope, span)

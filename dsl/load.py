@@ -67,6 +67,16 @@ def load_text(text: str, path: str = MAIN) -> Loaded | Rejected:
     return _compiled([parsed], [source], findings)
 
 
+def read_file(file: Path) -> tuple[Source, Parsed] | Rejected:
+    """One policy file by itself, whatever it imports."""
+    findings = Findings()
+    source = _Files(file.parent.resolve(), findings).read(file.name, Span(file.name, 1, 1, 1, 1))
+    if source is None:
+        return Rejected((), findings.all)
+    parsed = parse(source)
+    return Rejected((source,), parsed.diagnostics) if parsed.diagnostics else (source, parsed)
+
+
 def _compiled(parsed: list[Parsed], sources: list[Source], findings: Findings) -> Loaded | Rejected:
     unread = findings.failed
     further = Findings()
@@ -103,7 +113,7 @@ class _Files:
         if len(self._seen) > MAX_FILES:
             self._findings.error(Code.IMPORT, f"a policy has at most {MAX_FILES} files", span)
             return
-        source = self._read(name, span)
+        source = self.read(name, span)
         if source is None:
             return
         parsed = parse(source)
@@ -131,7 +141,8 @@ class _Files:
             return None
         return target.relative_to(self._folder).as_posix()
 
-    def _read(self, name: str, span: Span) -> Source | None:
+    def read(self, name: str, span: Span) -> Source | None:
+        """The text of one file; what keeps it from being read is reported."""
         file = self._folder / name
         try:
             with file.open("rb") as stream:

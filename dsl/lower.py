@@ -9,7 +9,7 @@ from charter.dsl.complete import check_complete
 from charter.dsl.diagnostics import Code, did_you_mean
 from charter.dsl.environment import environment, uses_of
 from charter.dsl.evaluate import constant
-from charter.dsl.expressions import Ill, Scope, check_define, condition, typed
+from charter.dsl.expressions import check_define, condition, typed
 from charter.dsl.findings import Findings
 from charter.dsl.names import Names, Parameters, declare
 from charter.dsl.program import (
@@ -27,6 +27,7 @@ from charter.dsl.program import (
 )
 from charter.dsl.requirements import requirements_of
 from charter.dsl.rules import clauses_of, collected_facts, started_timers
+from charter.dsl.scope import Ill, Scope
 from charter.dsl.source import Source, Span
 from charter.dsl.stratify import stratify
 from charter.dsl.texts import speech_of

@@ -80,6 +80,18 @@ class Names:
         """The policy's languages as an enum."""
         return EnumType("Language", self.languages)
 
+    def kind_of(self, name: str) -> str | None:
+        """What a name of the shared namespace is, for people."""
+        tables: Mapping[str, Mapping[str, object]] = {
+            "an agent": self.agents,
+            "a tool": self.tools,
+            "a group of tools": self.groups,
+            "an event": self.outside,
+            "a define": self.defines,
+            "a fact": self.facts,
+        }
+        return next((kind for kind, table in tables.items() if name in table), None)
+
 
 def declare(documents: Iterable[s.Document], findings: Findings) -> Names:
     """Gathers what the documents declare, in order; reports doubled, reserved and unknown names."""
@@ -123,6 +135,10 @@ class _Declaring:
                     names.agents[name.text] = (clause, self._fields(fields))
             case s.Tool(name, params, returns):
                 if self._fresh(name):
+                    for param in (*params, *returns):
+                        if param.name.text == "reason":
+                            message = "the failure of every tool carries `reason` already"
+                            self._findings.error(Code.RESERVED, message, param.name.span)
                     names.tools[name.text] = (clause, self._fields(params), self._fields((*params, *returns)))
             case s.Tools(name, members):
                 if self._fresh(name):
@@ -163,9 +179,8 @@ class _Declaring:
         """Takes a name of the shared namespace; false, and reported, where it cannot be had."""
         if name.text in EVENT_WORDS:
             message = f"`{name.text}` is a word for events, so nothing else can have this name"
-            self._findings.error(Code.RESERVED, message, name.span)
-            return False
-        if not self._allowed(name):
+            self._findings.error(Code.RESERVED, message, name.span)  # declared all the same, or each use is a mistake
+        elif not self._allowed(name):
             return False
         if name.text in self._names.spans:
             self._doubled(name, self._names.spans[name.text])

@@ -9,7 +9,7 @@ from charter.dsl import syntax as s
 from charter.dsl.diagnostics import Code, did_you_mean
 from charter.dsl.environment import ANSWERED_OPENINGS, MUST_ANSWER, Environment
 from charter.dsl.evaluate import constant
-from charter.dsl.expressions import Scope, condition, variable_of
+from charter.dsl.expressions import condition, variable_of
 from charter.dsl.findings import Findings
 from charter.dsl.happenings import acts_of, kinds_of, names_of_kind
 from charter.dsl.names import Names, Parameters
@@ -38,6 +38,7 @@ from charter.dsl.program import (
     VariableInfo,
     Watch,
 )
+from charter.dsl.scope import Scope
 from charter.dsl.types import BOOL, IntType, Type
 
 _T = TypeVar("_T")

@@ -6,11 +6,12 @@ from dataclasses import replace
 from charter.dsl import program as p
 from charter.dsl import syntax as s
 from charter.dsl.diagnostics import Code, Related, did_you_mean
-from charter.dsl.expressions import Ill, Scope, arguments, condition, typed, variable_of
+from charter.dsl.expressions import arguments, condition, typed, variable_of
 from charter.dsl.findings import Findings
 from charter.dsl.happenings import kinds_of
 from charter.dsl.names import Names, Parameters
 from charter.dsl.program import ActKind, ActSite, Clause, EventInfo, EventKind, Expr, Variable, Write
+from charter.dsl.scope import Ill, Scope
 from charter.dsl.source import Span
 from charter.dsl.texts import template
 from charter.dsl.types import DURATION, OptionalType, Type

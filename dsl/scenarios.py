@@ -7,12 +7,13 @@ from typing import TypeAlias, assert_never
 from charter.dsl import syntax as s
 from charter.dsl.diagnostics import Code, did_you_mean
 from charter.dsl.evaluate import constant
-from charter.dsl.expressions import Ill, Scope, condition, typed, variable_of
+from charter.dsl.expressions import condition, typed, variable_of
 from charter.dsl.findings import Findings
 from charter.dsl.happenings import acts_of, kinds_of
 from charter.dsl.names import Names, Parameters
 from charter.dsl.program import Act, ActKind, EventKind, Expr, Program, Variable
 from charter.dsl.rules import act_of
+from charter.dsl.scope import Ill, Scope
 from charter.dsl.source import Span
 from charter.dsl.types import OptionalType, Value
 from charter.dsl.written import duration_ms
@@ -176,9 +177,11 @@ def _complete(
     span: Span,
     findings: Findings,
 ) -> None:
-    """What a test may leave out: the start's fields, a reason, unknown fields, arguments of the call answered."""
+    """What a test may leave out: the start's fields, a reason, defaults, unknowns, arguments of the call answered."""
     answered = {name for tool in program.tools.values() if kind.split(" ")[0] == tool.name for name, _ in tool.args}
     usual: dict[str, Value] = {"reason": "error", "text": "…", "digits": "1"}
+    if kind in program.agents:
+        usual |= program.agents[kind].defaults
     if kind == "start":
         usual |= {"channel": "voice", "language": names.languages[0] if names.languages else ""}
     for name, type_ in fields.fields:

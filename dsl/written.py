@@ -15,6 +15,7 @@ from charter.dsl.types import (
     INT64_MAX,
     INT64_MIN,
     TIME,
+    UNREAD,
     DecimalType,
     EnumType,
     IntType,
@@ -55,7 +56,7 @@ class Declared(Protocol):
 
 
 def read_type(syntax: s.TypeSyntax, names: Declared, findings: Findings) -> Type:
-    """The type that is written; `id` where it is wrong, and reported."""
+    """The type that is written; where it has a mistake, which is reported, `UNREAD` or one without bounds."""
     match syntax:
         case s.OptionalOf(of):
             inner = read_type(of, names, findings)
@@ -111,7 +112,7 @@ def _named(name: str, span: Span, names: Declared, findings: Findings) -> Type:
         if name in TYPE_WORDS:
             message, help_ = f"`{name}` is a type that this version of the language does not have yet", None
         findings.error(Code.UNKNOWN_NAME, message, span, help_)
-    return ID
+    return UNREAD
 
 
 def scale(number: str, places: int) -> int | None:

@@ -9,7 +9,10 @@ from pathlib import Path
 import click
 
 from charter.dsl.diagnostics import Code, Diagnostic, Severity, render
-from charter.dsl.load import Loaded, Rejected, load
+from charter.dsl.explain import explain
+from charter.dsl.format import format_document
+from charter.dsl.graph import mermaid, svg
+from charter.dsl.load import Loaded, Rejected, load, read_file
 from charter.dsl.recording import decide, read_events, step_json
 from charter.dsl.rehearse import Rehearsed, rehearse
 from charter.dsl.source import Source, Span
@@ -67,8 +70,6 @@ def check(paths: tuple[Path, ...], as_json: bool) -> None:
 @_JSON
 def explain_command(code: str, as_json: bool) -> None:
     """Explains a diagnostic's CODE, such as CH021."""
-    from charter.dsl.explain import explain
-
     text = explain(code.upper())
     if text is None:
         known = ", ".join(c.number for c in Code)
@@ -77,6 +78,45 @@ def explain_command(code: str, as_json: bool) -> None:
         _print_json({"code": code.upper(), "text": text})
     else:
         click.echo(text)
+
+
+@main.command()
+@_PATHS
+@click.option("--check", "only_check", is_flag=True, help="Change nothing; exit 1 where something would change.")
+@_JSON
+def fmt(paths: tuple[Path, ...], only_check: bool, as_json: bool) -> None:
+    """Lays out the policies at PATHS, with all their files, in the one way."""
+    changed: list[str] = []
+    for file in (file for path in paths for file in _files_of(path)):
+        read = read_file(file)
+        if isinstance(read, Rejected):
+            _print_diagnostics(file, read.diagnostics, read.sources)
+            sys.exit(WRONG)
+        formatted = format_document(read[1])
+        assert isinstance(formatted, str)  # what can be read can be laid out
+        if formatted != read[0].text:
+            changed.append(str(file))
+            if not only_check:
+                file.write_text(formatted, encoding="utf-8")
+    if as_json:
+        _print_json({"changed": list[Json](changed), "written": not only_check})
+    else:
+        for name in changed:
+            click.echo(f"{'would lay out' if only_check else 'laid out'} {name}")
+    sys.exit(FINDINGS if only_check and changed else 0)
+
+
+@main.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--mermaid", "as_mermaid", is_flag=True, help="Mermaid text instead of SVG.")
+@_JSON
+def graph(path: Path, as_mermaid: bool, as_json: bool) -> None:
+    """Draws the rules, facts and strata of the policy at PATH."""
+    program = _loaded(path).program
+    if as_json:
+        _print_json({"svg": svg(program), "mermaid": mermaid(program)})
+    else:
+        click.echo(mermaid(program) if as_mermaid else svg(program))
 
 
 @main.command("test")
@@ -118,6 +158,11 @@ def run_command(path: Path, recording: Iterable[str], as_json: bool) -> None:
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def _files_of(path: Path) -> list[Path]:
+    """The policy files at a path: itself, or all in the folder and below."""
+    return sorted(path.rglob("*.charter")) if path.is_dir() else [path]
 
 
 def _loaded(path: Path) -> Loaded:

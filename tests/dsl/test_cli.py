@@ -134,3 +134,40 @@ def test_a_line_that_is_no_event_is_refused_by_name_and_decides_nothing(line: st
     assert result.exit_code == 2
     assert says in result.stderr
     assert result.stdout == ""
+
+
+def test_fmt_lays_out_once_and_check_changes_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "policy.charter"
+    text = "policy p   languages en fallback queue general\nqueue general within 30 s # desk\n"
+    file.write_text(text)
+    assert charter("fmt", "--check", str(file)).exit_code == 1
+    assert file.read_text() == text
+    assert charter("fmt", str(file)).exit_code == 0
+    assert "# desk" in file.read_text()
+    again = charter("fmt", "--check", "--json", str(tmp_path))
+    assert (again.exit_code, json.loads(again.stdout)) == (0, {"changed": [], "written": False})
+
+
+def test_fmt_of_a_file_with_mistakes_changes_nothing(broken_policy: str) -> None:
+    before = Path(broken_policy).read_text()
+    assert charter("fmt", broken_policy).exit_code == 2
+    assert Path(broken_policy).read_text() == before
+
+
+def test_graph_draws_svg_and_mermaid() -> None:
+    assert charter("graph", CARD_SUPPORT).stdout.startswith("<svg")
+    assert charter("graph", "--mermaid", CARD_SUPPORT).stdout.startswith("flowchart")
+    assert set(json.loads(charter("graph", "--json", CARD_SUPPORT).stdout)) == {"svg", "mermaid"}
+
+
+def test_explain_says_what_a_code_means_and_refuses_others() -> None:
+    assert "CH021" in charter("explain", "ch021").stdout
+    refused = charter("explain", "CH999")
+    assert refused.exit_code == 2
+    assert "there is no code" in refused.stderr
+
+
+def test_a_tool_argument_named_reason_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "policy.charter"
+    file.write_text("tool t(reason: id) returns { ok: bool } reads within 1 s\n")
+    assert "carries `reason` already" in charter("check", str(file)).stderr
