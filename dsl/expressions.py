@@ -115,8 +115,10 @@ def _argument(syntax: s.Expr, scope: Scope, wanted: Type) -> Expr | Ill:
 
 def _expr(syntax: s.Expr, scope: Scope, wanted: Type | None) -> Expr | Ill:
     """The expression; `wanted` only helps a literal to find its type."""
+    if wanted in (UNREAD, optional(UNREAD)):
+        return ILL
     found = _any_expr(syntax, scope, wanted)
-    return ILL if isinstance(found, Ill) or plain(found) == UNREAD or wanted == UNREAD else found
+    return ILL if isinstance(found, Ill) or plain(found) == UNREAD else found
 
 
 def _any_expr(syntax: s.Expr, scope: Scope, wanted: Type | None) -> Expr | Ill:
