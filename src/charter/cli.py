@@ -52,7 +52,7 @@ def main() -> None:
 @_PATHS
 @_JSON
 def check(paths: tuple[Path, ...], as_json: bool) -> None:
-    """Reports every mistake of the policies at PATHS: files, or folders with `policy.charter`."""
+    """Reports every mistake of the policies at PATHS: files, or folders with `policy.charter`. Warnings exit 1."""
     results = [(path, load(path)) for path in paths]
     if as_json:
         _print_json([_checked_json(path, result) for path, result in results])
@@ -61,8 +61,11 @@ def check(paths: tuple[Path, ...], as_json: bool) -> None:
             _print_diagnostics(path, result.diagnostics, result.sources)
             if isinstance(result, Loaded):
                 program = result.program
-                click.echo(f"{path}: {len(program.rules)} rules, {len(program.requirements)} requirements: fine")
-    sys.exit(WRONG if any(isinstance(result, Rejected) for _, result in results) else 0)
+                verdict = _count(len(result.diagnostics), "warning") if result.diagnostics else "fine"
+                click.echo(f"{path}: {len(program.rules)} rules, {len(program.requirements)} requirements: {verdict}")
+    if any(isinstance(result, Rejected) for _, result in results):
+        sys.exit(WRONG)
+    sys.exit(FINDINGS if any(result.diagnostics for _, result in results) else 0)
 
 
 @main.command("explain")

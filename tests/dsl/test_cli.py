@@ -56,6 +56,16 @@ def test_check_shows_a_mistake_with_its_line_a_caret_and_help_and_exits_2(broken
     assert not found[0]["fine"]
 
 
+def test_check_warns_of_what_is_never_used_and_exits_1(tmp_path: Path) -> None:
+    file = tmp_path / "policy.charter"
+    text = (ROOT / "rules" / "card_support" / "policy.charter").read_text()
+    file.write_text(text + '\nprompt unsaid { en "Well."  de "Nun." }\n')
+    result = charter("check", str(file))
+    assert result.exit_code == 1
+    assert "warning[CH050]: prompt `unsaid` is never said" in result.stderr
+    assert "1 warning" in result.stdout
+
+
 def test_check_of_a_missing_file_is_a_diagnostic_not_a_traceback(tmp_path: Path) -> None:
     result = charter("check", str(tmp_path / "none.charter"))
     assert result.exit_code == 2
