@@ -1,0 +1,170 @@
+"""Random events for a program: what may well happen, with values that its guards look for, and what cannot happen."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from random import Random
+
+from charter.dsl.program import OVER, Compare, Const, Event, EventInfo, EventKind, Opening, Program, State, Variable
+from charter.dsl.semantics import Outcome, possible, trusted
+from charter.dsl.types import (
+    INT64_MAX,
+    INT64_MIN,
+    BagType,
+    BoolType,
+    DecimalType,
+    DurationType,
+    EnumType,
+    IdType,
+    IntType,
+    OptionalType,
+    RecordType,
+    TextType,
+    TimeType,
+    Type,
+    Value,
+    inhabits,
+)
+
+START = 1_767_225_600_000  # 2026-01-01T00:00:00Z
+LAST = 253_402_300_799_999  # the last millisecond of the year 9999
+PAUSES = (0, 0, 1, 900, 1_000, 1_000, 5_000, 60_001, 3_600_000, 90_000_000)
+
+Step = Callable[[Program, State, Event], Outcome]
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What can come to a program from outside: how likely each kind of event is, and values that its guards mention."""
+
+    program: Program
+    weights: Mapping[EventKind, float]
+    mentioned: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """An event that was given to an executor, the state that it came in, and what came of it."""
+
+    state: State
+    event: Event
+    outcome: Outcome
+
+
+def outside(program: Program) -> Outside:
+    """What can come to this program."""
+    weights = {kind: _weight(kind, info, program) for kind, info in program.events.items()}
+    mentioned = _mentioned((program.strata, program.requirements, program.assumptions))
+    unlike = {(type(value), value): value for value in mentioned}  # `True == 1`
+    return Outside(program, weights, tuple(unlike.values()))
+
+
+def conversation(rng: Random, world: Outside, step: Step, *, length: int, hostile: float = 0.05) -> Iterator[Taken]:
+    """A random conversation of so many events at the most; a share of them is `hostile`.
+
+    It ends earlier where nothing more can come, after one more event that tries.
+    """
+    state, now, last = world.program.initial, START, None
+    for _ in range(length):
+        now += rng.choice(PAUSES)
+        event = None if rng.random() < hostile else likely(rng, world, state, now)
+        ended = event is None and bool(state[OVER])
+        if event is None:
+            event = Event(last.kind, last.fields, now) if last and rng.random() < 0.3 else unlikely(rng, world, now)
+        outcome = step(world.program, state, event)
+        yield Taken(state, event, outcome)
+        if ended and outcome.dropped is not None:
+            return
+        state, last = outcome.state, event
+
+
+def likely(rng: Random, world: Outside, state: State, now: int) -> Event | None:
+    """An event that can come in this state, and that the policy's assumptions allow; None where there is none."""
+    order = sorted(world.weights, key=lambda kind: rng.random() ** (1 / world.weights[kind]), reverse=True)
+    for kind in order:
+        info = world.program.events[kind]
+        event = Event(kind, {**_fields(rng, info, world), **_answered(rng, world.program, kind, state)}, now)
+        if possible(world.program, state, event) and trusted(world.program, state, event):
+            return event
+    return None
+
+
+def unlikely(rng: Random, world: Outside, now: int) -> Event:
+    """Any event with any values, whether it can come or not."""
+    info = rng.choice(list(world.program.events.values()))
+    return Event(info.kind, _fields(rng, info, world), now)
+
+
+def any_value(rng: Random, type_: Type, mentioned: tuple[Value, ...] = ()) -> Value:
+    """A value of the type: one that is mentioned or next to it, one at its bounds, or any."""
+    if isinstance(type_, OptionalType):
+        return None if rng.random() < 0.25 else any_value(rng, type_.of, mentioned)
+    fitting = [value for value in mentioned if inhabits(value, type_)]
+    if isinstance(type_, TimeType):  # times outside the calendar cannot be written down
+        fitting = [value for value in fitting if isinstance(value, int) and 0 < value <= LAST]
+    if fitting and rng.random() < 0.6:
+        return rng.choice(fitting)
+    match type_:
+        case BoolType():
+            return rng.random() < 0.5
+        case IntType(low, high) | DecimalType(_, low, high):
+            near = {low, low + 1, 0, 1, high - 1, high, rng.randint(low, high)}
+            near |= {n + by for n in fitting if isinstance(n, int) for by in (-1, 1)}
+            return rng.choice(sorted(n for n in near if low <= n <= high))
+        case TimeType():
+            return rng.choice((START, START - 1, START + 1, START + 86_400_000, START - 10_000_000_000, 0, LAST))
+        case DurationType():
+            return rng.choice((0, 1, 999, 1_000, 5_000, 3_600_000, -1_000, INT64_MAX, INT64_MIN))
+        case EnumType(_, values):
+            return rng.choice(values)
+        case IdType():
+            return rng.choice(("a", "b", "", "'\"\\{}\n"))
+        case TextType(limit):
+            return rng.choice(("", "x", "grüß dich", "y" * min(limit, 40)))[:limit]
+        case RecordType(_, of):
+            return tuple(any_value(rng, field, mentioned) for _, field in of)
+        case BagType(of):
+            return tuple(any_value(rng, of, mentioned) for _ in range(rng.randrange(3)))
+
+
+def _fields(rng: Random, info: EventInfo, world: Outside) -> dict[str, Value]:
+    return {name: any_value(rng, type_, world.mentioned) for name, type_ in info.fields}
+
+
+def _answered(rng: Random, program: Program, kind: EventKind, state: State) -> Mapping[str, Value]:
+    """The arguments of an open or uncertain call that an answer of this kind is about."""
+    tool = program.tools.get(kind.split(" ")[0])
+    if tool is None:
+        return {}
+    calls = [state[Variable(f"{what} {tool.name}")] for what in ("calls", "uncertain")]
+    bags = [call for bag in calls if isinstance(bag, tuple) for call in bag]
+    call = rng.choice(bags) if bags else None
+    return dict(zip((name for name, _ in tool.args), call, strict=True)) if isinstance(call, tuple) else {}
+
+
+def _weight(kind: str, info: EventInfo, program: Program) -> float:
+    """Answers come before long; few conversations are hung up, and not each transfer succeeds."""
+    first = kind.split(" ")[0]
+    if info.ends:
+        return 0.15 if kind == "hangup" else 0.5
+    if first in program.agents or first in program.tools:
+        return 3 if kind in program.agents or kind in program.tools else 1.5
+    if info.opening is Opening.JOINS:
+        return 0.4
+    return {"utterance": 4, "escalate": 3, "timer": 6, "collected": 14, "collect": 14}.get(first, 1)
+
+
+def _mentioned(node: object) -> Iterator[Value]:
+    """Every constant that something is compared with, and its neighbours where it is a number."""
+    if isinstance(node, Compare):
+        for side in (node.left, node.right):
+            if isinstance(side, Const) and side.value is not None:
+                yield side.value
+    if isinstance(node, Mapping):
+        for item in node.values():
+            yield from _mentioned(item)
+    elif isinstance(node, tuple):
+        for item in node:
+            yield from _mentioned(item)
+    elif is_dataclass(node):
+        for field in fields(node):
+            yield from _mentioned(getattr(node, field.name))
