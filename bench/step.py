@@ -1,18 +1,23 @@
 """What one step costs, and its parts, at several sizes of policy, beside other ways to decide. `python bench/step.py`.
 
-The policies have ten kinds of events, and guards of three atoms: an order of numbers, an enum and a bool. Peers only
-find the rules that fire, where the step also says what is done, judges requirements and is computed twice:
+The policies have guards of three atoms (an order of numbers, an enum and a bool) on ten kinds of events, then all on
+one. Peers only find the rules that fire, where the step also says what is done, judges requirements and is computed
+twice:
 
 - CLIPS, keeping the facts of one conversation, told what changed (`pip install clipspy`; left out where it is missing);
 - CLIPS, told all facts at each step, as a server that holds no conversation would;
-- generated Python: one `if` per rule, on a dictionary.
+- generated Python: one `if` per rule, on a dictionary;
+- durable-rules as its documentation has it: `post` of a message with all facts, in a process of its own, since it does
+  not survive every size; it lets one matching rule run, and its guards compare with constants.
 
-Writes `bench/out/step.json`.
+Then it runs 100,000 steps and says how much memory grew. Writes `bench/out/step.json`.
 """
 
 import gc
 import json
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -32,7 +37,9 @@ except ImportError:
     clips = None
 
 SIZES = (20, 100, 300, 1_000)
-KINDS = 10
+SHAPES = {"ten kinds of events": 10, "one kind of event": 1}
+LONG = 100_000  # steps after which memory is looked at again
+PATIENCE = 60  # seconds for durable-rules' documented way
 STEPS, ROUNDS = 300, 7
 CHANGES = 3  # facts that differ between one step and the next
 MOODS = ("calm", "cross", "glad")
@@ -46,17 +53,17 @@ def facts_of(rules: int) -> int:
     return max(10, rules // 10)
 
 
-def policy(rules: int) -> str:
-    """A policy with this many rules."""
+def policy(rules: int, kinds: int) -> str:
+    """A policy with this many rules on this many kinds of events."""
     facts = facts_of(rules)
     lines = ["policy bench", "  languages en", "  fallback queue general", f"enum Mood {{ {', '.join(MOODS)} }}"]
     lines += ["queue general  within 30 s", 'prompt done { en "Done." }']
-    lines += [f"event e{i} {{ level: int 0..9 }}" for i in range(KINDS)]
+    lines += [f"event e{i} {{ level: int 0..9 }}" for i in range(kinds)]
     lines += [f"fact n{i}: int 0..9 = 0  fact m{i}: Mood = calm  fact b{i}: bool = false" for i in range(facts)]
     for i in range(rules):
         number, mood, flag = guard_of(i, facts)
         guard = f"n{number} <= its level and m{mood} == {MOODS[i % 3]} and b{flag}"
-        lines.append(f"rule r{i} on e{i % KINDS} when {guard} do say done")
+        lines.append(f"rule r{i} on e{i % kinds} when {guard} do say done")
     return "\n".join(lines) + "\n"
 
 
@@ -65,7 +72,7 @@ def guard_of(rule: int, facts: int) -> tuple[int, int, int]:
     return rule % facts, rule * 7 % facts, rule * 13 % facts
 
 
-def moves(program: Program, facts: int) -> list[Move]:
+def moves(program: Program, facts: int, kinds: int) -> list[Move]:
     """Steps of a conversation in which little changes from one to the next."""
     rng = Random(1)
     state = {**program.initial, STARTED: True}
@@ -75,7 +82,7 @@ def moves(program: Program, facts: int) -> list[Move]:
     for now in range(1, STEPS):
         changes = dict(rng.choice(list(values(rng, rng.randrange(facts)).items())) for _ in range(CHANGES))
         state = {**state, **changes}
-        found.append((changes, state, Event(EventKind(f"e{rng.randrange(KINDS)}"), {"level": rng.randrange(10)}, now)))
+        found.append((changes, state, Event(EventKind(f"e{rng.randrange(kinds)}"), {"level": rng.randrange(10)}, now)))
     return found
 
 
@@ -91,13 +98,13 @@ def values(rng: Random, number: int) -> State:
 # --- peers -----------------------------------------------------------------------------------------------------------
 
 
-def generated(rules: int) -> Decide:
+def generated(rules: int, kinds: int) -> Decide:
     """One `if` per rule, in a function per kind of event."""
     facts = facts_of(rules)
     lines = []
-    for kind in range(KINDS):
+    for kind in range(kinds):
         lines += [f"def e{kind}(s, level):", "    fired = []"]
-        for i in range(kind, rules, KINDS):
+        for i in range(kind, rules, kinds):
             number, mood, flag = guard_of(i, facts)
             guard = f"s['n{number}'] <= level and s['m{mood}'] == '{MOODS[i % 3]}' and s['b{flag}']"
             lines.append(f"    if {guard}: fired.append('r{i}')")
@@ -110,17 +117,17 @@ def generated(rules: int) -> Decide:
 class Clips:
     """CLIPS with the rules of a policy. `keeping` holds facts from step to step; `telling` asserts all each time."""
 
-    def __init__(self, rules: int) -> None:
+    def __init__(self, rules: int, kinds: int) -> None:
         facts = facts_of(rules)
         self._names = [Variable(f"{sort}{i}") for i in range(facts) for sort in "nmb"]
         self._environment = environment = clips.Environment()
         environment.build("(defglobal ?*fired* = (create$))")
-        for name in [*self._names, *(f"e{kind}" for kind in range(KINDS))]:
+        for name in [*self._names, *(f"e{kind}" for kind in range(kinds))]:
             environment.build(f"(deftemplate {name} (slot v))")
         for i in range(rules):
             number, mood, flag = guard_of(i, facts)
             state = f"(m{mood} (v {MOODS[i % 3]})) (b{flag} (v TRUE))"
-            event = f"(e{i % KINDS} (v ?l)) (n{number} (v ?n&:(<= ?n ?l)))"
+            event = f"(e{i % kinds} (v ?l)) (n{number} (v ?n&:(<= ?n ?l)))"
             environment.build(f"(defrule r{i} {state} {event} => (bind ?*fired* (create$ ?*fired* r{i})))")
         self._templates = {template.name: template for template in environment.templates()}
         self._fired = environment.find_global("fired")
@@ -157,29 +164,39 @@ def spelled(value: Value) -> Any:
     return clips.Symbol(value) if isinstance(value, str) else value
 
 
+def durable_rules(rules: int, kinds: int) -> float | None:
+    """Microseconds a message by its documented way, in a process of its own; None where that died or took too long."""
+    command = [sys.executable, str(Path(__file__).with_name("documented_durable_rules.py")), str(rules), str(kinds)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    except subprocess.TimeoutExpired:
+        return None
+    return float(done.stdout) if done.returncode == 0 and done.stdout.strip() else None
+
+
 # --- measuring -------------------------------------------------------------------------------------------------------
 
 
-def contenders(rules: int, program: Program) -> Iterator[tuple[str, Decide]]:
+def contenders(rules: int, kinds: int, program: Program) -> Iterator[tuple[str, Decide]]:
     """The step, its parts, and the peers, by name."""
     kernel = RuleKernel(program)
     decider = Decider(program, RuleKernel(program), lambda: RuleKernel(program))
     yield "step", lambda move: decider.decide(*move[1:]).outcome.fired
     yield "kernel and evaluator", lambda move: kernel.step(*move[1:]).fired
     yield "semantics", lambda move: step(program, *move[1:]).fired
-    yield "generated Python", generated(rules)
+    yield "generated Python", generated(rules, kinds)
     if clips is not None:
-        yield "CLIPS keeping", Clips(rules).keeping
-        yield "CLIPS telling", Clips(rules).telling
+        yield "CLIPS keeping", Clips(rules, kinds).keeping
+        yield "CLIPS telling", Clips(rules, kinds).telling
 
 
-def measured(rules: int) -> dict[str, float]:
+def measured(rules: int, kinds: int) -> dict[str, float]:
     """Microseconds a step for each contender: the median of rounds in which all take turns."""
-    loaded = load_text(policy(rules))
+    loaded = load_text(policy(rules, kinds))
     if isinstance(loaded, Rejected):
         raise ValueError(str(loaded))
-    path = moves(loaded.program, facts_of(rules))
-    field = list(contenders(rules, loaded.program))
+    path = moves(loaded.program, facts_of(rules), kinds)
+    field = list(contenders(rules, kinds, loaded.program))
     expected = [set(step(loaded.program, *move[1:]).fired) for move in path]
     for name, decide in field:
         if [set(decide(move)) for move in path] != expected:  # type: ignore[call-overload]
@@ -188,7 +205,9 @@ def measured(rules: int) -> dict[str, float]:
     for _ in range(ROUNDS):
         for name, decide in field:
             rounds[name].append(timed(decide, path))
-    return {name: statistics.median(times) for name, times in rounds.items()}
+    found = {name: statistics.median(times) for name, times in rounds.items()}
+    documented = durable_rules(rules, kinds)
+    return found if documented is None else {**found, "durable-rules": documented}
 
 
 def timed(decide: Decide, path: Sequence[Move]) -> float:
@@ -199,18 +218,51 @@ def timed(decide: Decide, path: Sequence[Move]) -> float:
     return (time.perf_counter() - began) / len(path) * 1e6
 
 
-def main() -> None:
-    """Prints a table, in microseconds and as ratios to the step, and writes it."""
-    results = {rules: measured(rules) for rules in SIZES}
+def grown(program: Program, path: Sequence[Move]) -> int:
+    """Kilobytes by which the process grew over a long row of steps, after a first hundredth of it."""
+    decider = Decider(program, RuleKernel(program), lambda: RuleKernel(program))
+    before = 0
+    for i in range(LONG):
+        decider.decide(*path[i % len(path)][1:])
+        if i == LONG // 100:
+            gc.collect()
+            before = resident()
+    gc.collect()
+    return resident() - before
+
+
+def resident() -> int:
+    """Kilobytes of memory that this process has now."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.split("VmRSS:")[1].split()[0])
+
+
+def table(shape: str, results: dict[int, dict[str, float]]) -> None:
+    """Prints microseconds, and ratios to the step."""
     names = list(results[SIZES[0]])
-    print(f"{'µs a step':22}" + "".join(f"{rules:>9} rules" for rules in SIZES))
+    print(f"{shape + ', µs a step':38}" + "".join(f"{rules:>9} rules" for rules in SIZES))
     for name in names:
-        print(f"{name:22}" + "".join(f"{results[rules][name]:>15.1f}" for rules in SIZES))
+        cells = (results[rules].get(name) for rules in SIZES)
+        print(f"{name:38}" + "".join(f"{'did not survive' if c is None else format(c, '.1f'):>15}" for c in cells))
     for name in names[1:]:
-        print(f"{'step / ' + name:28}" + "".join(f"{results[r]['step'] / results[r][name]:>9.2f}      " for r in SIZES))
+        pairs = ((results[rules]["step"], results[rules].get(name)) for rules in SIZES)
+        print(f"{'step / ' + name:38}" + "".join(f"{'' if b is None else format(a / b, '.2f'):>15}" for a, b in pairs))
+    print()
+
+
+def main() -> None:
+    """Prints tables, in microseconds and as ratios to the step, and writes them."""
+    results = {shape: {rules: measured(rules, kinds) for rules in SIZES} for shape, kinds in SHAPES.items()}
+    for shape, found in results.items():
+        table(shape, found)
+    loaded = load_text(policy(100, 10))
+    if isinstance(loaded, Rejected):
+        raise ValueError(str(loaded))
+    growth = grown(loaded.program, moves(loaded.program, facts_of(100), 10))
+    print(f"memory grew by {growth} kB over {LONG:,} steps at 100 rules")
     out = Path(__file__).parent / "out" / "step.json"
     out.parent.mkdir(exist_ok=True)
-    out.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    out.write_text(json.dumps({"steps": results, "grown_kb": growth}, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
