@@ -109,9 +109,10 @@ class _Feeding:
         return bool(state[TURN_OPEN]) and info.opening is Opening.OPENS
 
     def _go_on(self) -> None:
-        """Events that waited come, each as soon as it can."""
-        while self.waiting and not self._must_wait(self.waiting[0]):
-            self._step(self.waiting.pop(0), implied=True)
+        """Events that waited come, the first that can, until none can."""
+        while (ready := next((e for e in self.waiting if not self._must_wait(e)), None)) is not None:
+            self.waiting.remove(ready)
+            self._step(ready, implied=True)
 
     def _late(self, now: int) -> None:
         """The customer goes on: what is still pending fails as late, until the turn closes or only a transfer is."""

@@ -1,6 +1,7 @@
-"""The commands of the engine: `serve`, `demo`, `audit verify`, `replay`. Each is mounted by the command line."""
+"""The commands of the engine: `serve`, `audit verify`, `replay`, and those of `play_commands.py`."""
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -9,34 +10,38 @@ from pathlib import Path
 
 import click
 
-from charter.dsl.load import Rejected, load
 from charter.dsl.program import Program
 from charter.engine.audit import verify
+from charter.engine.command_line import FOLDER as _FOLDER
+from charter.engine.command_line import Mistake
+from charter.engine.command_line import program_of as _program
 from charter.engine.decide import decider
-from charter.engine.demo import demo, verified
 from charter.engine.deployment import DEFAULT_STORE, FILE_NAME, BadDeployment, Deployment, read_deployment
+from charter.engine.play_commands import chat_command, demo_command, play_command
 from charter.engine.replay import Different, Same, Unclear, replay_store
-from charter.engine.replica import TooMany
+from charter.engine.replica import MOST, TooMany
 from charter.engine.rule_kernel import KernelFault
-from charter.engine.script import InvalidScript, read_script
-from charter.engine.server import CannotServe, Settings, serve, unserved
-from charter.engine.store import StoreError, read_key, read_or_create_key
+from charter.engine.running import verified
+from charter.engine.server import CannotServe, Settings, serve
+from charter.engine.store import StoreError, open_store, read_key, read_or_create_key
 from charter.engine.store.sql_store import open_reader
+from charter.engine.workers import CannotShare, serve_workers, stop_with_parent
 
-SCRIPT_NAME = "conversations.toml"
+__all__ = [
+    "audit_command",
+    "chat_command",
+    "demo_command",
+    "play_command",
+    "replay_command",
+    "serve_command",
+]
+
 _SQLITE = "sqlite:///"
 
-_FOLDER = click.argument("folder", metavar="POLICY_DIR", type=click.Path(path_type=Path))
 _STORE = click.option("--store", metavar="URL", help=f"Where conversations are stored.  [default: {DEFAULT_STORE}]")
 _CONFIG = click.option(
     "--config", type=click.Path(path_type=Path), help=f"The deployment.  [default: {FILE_NAME} in the policy's folder]"
 )
-
-
-class Mistake(click.ClickException):
-    """What the caller can mend."""
-
-    exit_code = 2
 
 
 @click.command("serve")
@@ -45,12 +50,14 @@ class Mistake(click.ClickException):
 @_STORE
 @click.option("--listen", default="127.0.0.1:0", show_default=True, help="host:port; port 0 takes a free one.")
 @click.option("--reflection", is_flag=True, help="Let clients ask for the contracts. Not for production.")
-def serve_command(folder: Path, config: Path | None, store: str | None, listen: str, reflection: bool) -> None:
+@click.option("--workers", type=click.IntRange(1, MOST), default=1, show_default=True, help="Processes on one port.")
+@click.option("--shared", is_flag=True, hidden=True)  # this is one of several workers
+def serve_command(
+    folder: Path, config: Path | None, store: str | None, listen: str, reflection: bool, workers: int, shared: bool
+) -> None:
     """Serves conversations under the policy in POLICY_DIR, and prints `listening on HOST:PORT` when it can."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     program = _program(folder)
-    if lacking := unserved(program):
-        raise Mistake("\n".join(lacking))
     deployment = _deployment(folder, config)
     path = _store_path(store, deployment)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,22 +68,54 @@ def serve_command(folder: Path, config: Path | None, store: str | None, listen: 
             deployment=deployment,
             listen=listen,
             reflection=reflection,
+            shared=shared,
         )
-        _until_signalled(program, settings)
-    except (StoreError, KernelFault, CannotServe, TooMany) as error:
+        if workers == 1:
+            _until_signalled(program, settings)
+        else:
+            arguments = ["serve", str(folder), "--store", f"{_SQLITE}{path}", *(["--reflection"] * reflection)]
+            _share([*arguments, *(["--config", str(config)] if config else [])], workers, settings)
+    except (StoreError, KernelFault, CannotServe, CannotShare, TooMany) as error:
         raise Mistake(str(error)) from error
+    except ExceptionGroup as errors:
+        if shares := errors.subgroup(CannotShare):
+            raise Mistake(str(shares.exceptions[0])) from errors
+        raise
 
 
 def _until_signalled(program: Program, settings: Settings) -> None:
     decides = decider(program)
 
     async def run() -> None:
-        stop = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        # What was made so far stays: to look through it again and again costs a twentieth of all decisions.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(10_000, 20, 50)
+        stop = _stopped()
+        if settings.shared:
+            stop_with_parent(stop)
         await serve(program, decides, settings, stop=stop, ready=_ready, warn=_warn)
 
     asyncio.run(run())
+
+
+def _share(arguments: list[str], workers: int, settings: Settings) -> None:
+    """The store is made before the workers start, which would else all do so."""
+
+    async def run() -> None:
+        store = await asyncio.to_thread(open_store, f"{_SQLITE}{settings.store}", settings.key)
+        await store.close()
+        await serve_workers(arguments, settings.listen, workers, stop=_stopped(), ready=_ready)
+
+    asyncio.run(run())
+
+
+def _stopped() -> asyncio.Event:
+    """An event that a signal sets."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
 
 
 def _ready(address: str) -> None:
@@ -86,21 +125,6 @@ def _ready(address: str) -> None:
 
 def _warn(what: str) -> None:
     click.echo(f"warning: {what}", err=True)
-
-
-@click.command("demo")
-@_FOLDER
-@click.option("--script", type=click.Path(path_type=Path), help=f"[default: {SCRIPT_NAME} in the policy's folder]")
-@click.option("--work", type=click.Path(path_type=Path), default=Path("var"), help="Where the store of the demo goes.")
-def demo_command(folder: Path, script: Path | None, work: Path) -> None:
-    """Starts the agents and a server for the policy in POLICY_DIR, and plays its conversations through them."""
-    program = _program(folder)
-    try:
-        found = read_script(script or folder / SCRIPT_NAME, program.name)
-    except InvalidScript as error:
-        raise Mistake(str(error)) from error
-    if not asyncio.run(demo(folder, found, work, click.echo)):
-        raise SystemExit(1)
 
 
 @click.group("audit")
@@ -152,14 +176,6 @@ def replay_command(folder: Path, config: Path | None, store: str | None) -> None
     click.echo(f"{counts[Same]} conversations as recorded, {counts[Different]} otherwise, {counts[Unclear]} unclear")
     if counts[Different]:
         raise SystemExit(1)
-
-
-def _program(folder: Path) -> Program:
-    loaded = load(folder)
-    if isinstance(loaded, Rejected):
-        click.echo(str(loaded), err=True)
-        raise SystemExit(2)
-    return loaded.program
 
 
 def _deployment(folder: Path, config: Path | None) -> Deployment:

@@ -2,26 +2,41 @@
 
 import asyncio
 import logging
+from collections import OrderedDict
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from charter.dsl.types import INT64_MAX
+from charter.engine.alarms import Alarms
+from charter.engine.errands import Errand
 from charter.engine.flight import Flight
 from charter.engine.line import Place
-from charter.engine.refused import REUSED, Refused, Why
+from charter.engine.listeners import Listeners
+from charter.engine.ports import LONGEST_SECONDS, Ports, Told
+from charter.engine.refused import ELSEWHERE, REUSED, Refused, Why, refusal
 from charter.engine.store import (
+    AlreadyRequested,
     Answered,
     ConversationId,
     Erased,
+    IdempotencyKey,
     InFlight,
     Mismatch,
-    Requested,
     RequestId,
     StoreError,
     Unseen,
 )
-from charter.engine.store import Refused as CommitRefused
-from charter.engine.turn import LiveConversation, Ports
+from charter.engine.turn import POLL_SECONDS, LiveConversation
+
+MOST_REMEMBERED = 1024
+"""Conversations whose state is kept in memory between two requests."""
+LOOK_SECONDS = 2.0
+"""How often this server looks for turns that another one left."""
+LOOK_FOR_ALARMS_SECONDS = 30.0
+"""How often it looks for timers and transfers that another one left."""
+MOST_ALARMS = 100_000
+AGAIN_SECONDS = 0.25
+RETRY_SECONDS = 0.025
 
 _log = logging.getLogger(__name__)
 
@@ -37,125 +52,218 @@ class _Kept:
     live: LiveConversation
     flights: dict[RequestId, _Flying] = field(default_factory=dict)
 
+    @property
+    def idle(self) -> bool:
+        return not self.flights and self.live.idle
+
 
 class Conversations:
     """Takes requests, whatever becomes of their callers, and gives each its one answer.
 
-    INVARIANT: a conversation is kept here while a request of it is worked on, and no longer.
+    INVARIANT: a conversation is kept here while anything of it is under way; of the others, the last ones are kept too.
     """
 
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
-        self._kept: dict[ConversationId, _Kept] = {}
+        self._kept: OrderedDict[ConversationId, _Kept] = OrderedDict()
+        self._alarms = Alarms(ports.clock, self._rings)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.listeners = Listeners()
 
     async def take(self, conversation: ConversationId, flight: Flight) -> bytes | Refused:
         """The answer: of this request, or the one recorded when it came before; one that is in flight is waited for."""
-        kept = self._kept.setdefault(conversation, _Kept(LiveConversation(self._ports, conversation)))
+        return await asyncio.shield(self.begin(conversation, flight))
+
+    def begin(self, conversation: ConversationId, flight: Flight) -> "asyncio.Future[bytes | Refused]":
+        """The request has its place among those of the conversation; its answer comes."""
+        kept = self._keep(conversation)
         if (first := kept.flights.get(flight.id)) is not None:
             if first.flight.digest != flight.digest:
-                return REUSED
-            return await asyncio.shield(first.task)
+                reused: asyncio.Future[bytes | Refused] = asyncio.get_running_loop().create_future()
+                reused.set_result(REUSED)
+                return reused
+            return first.task
         place = kept.live.line.join()
         task = asyncio.create_task(self._fly(kept.live, place, conversation, flight))
         kept.flights[flight.id] = _Flying(flight, task)
-        task.add_done_callback(lambda _: self._landed(conversation, flight.id, place))
-        return await asyncio.shield(task)
+
+        def landed(_: object) -> None:
+            place.leave()
+            del kept.flights[flight.id]
+
+        task.add_done_callback(landed)
+        return task
 
     async def go_on(self) -> int:
-        """The turns that a crash left open have gone on, and how many there were. To be called before any request."""
+        """The turns that a crash left open go on, what is due rings, and how many turns there were.
+
+        To be called before any request.
+        """
         done: set[ConversationId] = set()
-        while left := [one for one in await self._left() if one not in done]:
+        while left := [one for one in await self._left(everything=True) if one not in done]:
             await asyncio.gather(*(self._mend(conversation) for conversation in left))
             done.update(left)
+        await self._set_alarms()
         return len(done)
 
+    async def look(self) -> None:
+        """What other servers leave goes on here, from now on, until this is cancelled."""
+        rounds = 0
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            rounds += 1
+            try:
+                for conversation in await self._left():
+                    self._spawn(self._mend(conversation))
+                if rounds % round(LOOK_FOR_ALARMS_SECONDS / LOOK_SECONDS) == 0:
+                    await self._set_alarms()
+            except StoreError as error:
+                _log.warning("nothing can be looked for: %s", error)
+
     async def drain(self) -> None:
-        """Every request that was taken has its answer."""
+        """Every request that was taken has its answer, and nothing that was asked or called is waited for."""
         while tasks := [flying.task for kept in self._kept.values() for flying in kept.flights.values()]:
             await asyncio.wait(tasks)
+        await asyncio.gather(*(kept.live.settled() for kept in list(self._kept.values())))
 
-    async def _left(self) -> list[ConversationId]:
-        """Turns under way that nobody works on; those of this owner are of before it began."""
+    def close(self) -> None:
+        """Nothing is under way any more, as after a crash."""
+        self._alarms.close()
+        for task in self._tasks:
+            task.cancel()
+        for kept in self._kept.values():
+            kept.live.close()
+
+    # --- what surrounds a conversation -------------------------------------------------------------------------------
+
+    def alarm(self, conversation: ConversationId, errand: Errand) -> None:
+        """See `Surroundings`."""
+        self._alarms.set(conversation, errand)
+
+    def calm(self, key: IdempotencyKey) -> None:
+        """See `Surroundings`."""
+        self._alarms.clear(key)
+
+    def tell(self, conversation: ConversationId, told: Told) -> None:
+        """See `Surroundings`."""
+        self.listeners.tell(conversation, told)
+
+    def _keep(self, conversation: ConversationId) -> _Kept:
+        kept = self._kept.get(conversation)
+        if kept is None:
+            kept = self._kept[conversation] = _Kept(LiveConversation(self._ports, self, conversation))
+            self._let_go()
+        else:
+            self._kept.move_to_end(conversation)
+        return kept
+
+    def _let_go(self) -> None:
+        """The conversations that nothing was heard of for longest are forgotten; those under way stay."""
+        for conversation, kept in list(self._kept.items())[: len(self._kept) - MOST_REMEMBERED]:
+            if kept.idle:
+                del self._kept[conversation]
+
+    # --- what is left to do ------------------------------------------------------------------------------------------
+
+    async def _left(self, *, everything: bool = False) -> list[ConversationId]:
+        """Turns under way that nobody works on; at first also those that this owner left before it began."""
         now, owner = self._ports.clock.now(), self._ports.owner
-        found = await self._ports.store.open_conversations(INT64_MAX, limit=1000)
+        found = await self._ports.store.open_conversations(2**63 - 1 if everything else now, limit=1000)
         return [one.id for one in found if one.lease is None or one.lease.owner == owner or one.lease.expires <= now]
 
     async def _mend(self, conversation: ConversationId) -> None:
+        live = self._keep(conversation).live
         try:
-            live = LiveConversation(self._ports, conversation)
-            refused = await live.go_on(live.line.join())
+            live.doubt()
+            refused = await live.go_on()
         except Exception:
             _log.exception("conversation %s cannot go on", conversation)
         else:
-            if refused:
+            if refused and refused is not ELSEWHERE:
                 _log.warning("conversation %s cannot go on: %s", conversation, refused.detail)
 
-    def _landed(self, conversation: ConversationId, request: RequestId, place: Place) -> None:
-        place.leave()
-        kept = self._kept[conversation]
-        del kept.flights[request]
-        if not kept.flights:
-            del self._kept[conversation]
+    async def _set_alarms(self) -> None:
+        for entry in await self._ports.store.outbox("pending", limit=MOST_ALARMS):
+            due = entry.payload["due"] if entry.payload else 0
+            if isinstance(due, int):
+                self._alarms.set_due(entry.conversation, entry.key, due)
+
+    def _rings(self, conversation: ConversationId, key: IdempotencyKey) -> None:
+        self._spawn(self._ring(conversation, key))
+
+    async def _ring(self, conversation: ConversationId, key: IdempotencyKey) -> None:
+        """The outermost loop of what comes by itself: what fails is tried again."""
+        live = self._keep(conversation).live
+        place = live.line.join()
+        try:
+            refused = await live.ring(key, place)
+        except Exception as error:
+            refused = refusal(error)
+            if refused.why is Why.BUG:
+                _log.exception("what was due cannot happen: %s", key)
+        finally:
+            place.leave()
+        if refused is not None and refused.why in (Why.BUSY, Why.STORE):
+            self._alarms.set_in(conversation, key, AGAIN_SECONDS)
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # --- a request ---------------------------------------------------------------------------------------------------
 
     async def _fly(
         self, live: LiveConversation, place: Place, conversation: ConversationId, flight: Flight
     ) -> bytes | Refused:
-        """The outermost loop of a turn. Where it fails once its request is on record, it goes on as after a crash:
-
-        what it asked has failed, and the policy's rule for that speaks or hands over to a person.
+        """The outermost loop of a turn. What another server does to the conversation is waited for as long as the
+        request allows; where an error of ours comes once it is on record, it goes on as after a crash.
         """
         while True:
-            begun = flight.recorded
+            refused: Refused | None
             try:
-                return await self._answer(live, place, conversation, flight)
+                refused = await live.take(flight, place)
+            except AlreadyRequested:
+                refused = ELSEWHERE
             except Exception as error:
                 live.forget()
-                refused = _refusal(error)
-                if refused.why is not Why.BUG:
-                    return refused
-                _log.exception("request %s of conversation %s", flight.id, conversation)
-                if begun or not flight.recorded:
-                    return refused
+                refused = refusal(error)
+                if refused.why is Why.BUG:
+                    _log.exception("request %s of conversation %s", flight.id, conversation)
+            if flight.response is not None:
+                return flight.response
+            if refused is not None and (refused.why is Why.STORE or (refused.why is Why.BUG and not flight.recorded)):
+                return refused
+            try:
+                found = await self._found(live, conversation, flight)
+            except StoreError as error:
+                return refusal(error)
+            if found is not None:
+                return found
+            if refused is not None and refused is not ELSEWHERE:
+                return refused
+            if asyncio.get_running_loop().time() >= flight.until:
+                return ELSEWHERE
+            await asyncio.sleep(RETRY_SECONDS)
 
-    async def _answer(
-        self, live: LiveConversation, place: Place, conversation: ConversationId, flight: Flight
-    ) -> bytes | Refused:
-        match await self._ports.store.request(conversation, flight.id, flight.digest):
-            case Unseen():
-                refused = await live.take(flight, place)
-            case InFlight():  # a crash took the server from it
-                refused = await live.go_on(place)
-            case seen:
-                return _recorded(seen)
-        if refused is not None:
-            return refused
-        if flight.response is not None:
-            return flight.response
-        return _recorded(await self._ports.store.request(conversation, flight.id, flight.digest))
-
-
-def _recorded(seen: Requested) -> bytes | Refused:
-    match seen:
-        case Answered(response):
-            return response
-        case Mismatch():
-            return REUSED
-        case Erased():
-            return Refused(Why.ERASED, "the answer was erased with the customer's data")
-        case InFlight() | Unseen():
-            return Refused(Why.BUSY, "the request is being worked on")
-        case _:
-            assert_never(seen)
-
-
-def _refusal(error: BaseException) -> Refused:
-    """What the caller is told. A group of errors is that of the tasks of one turn: the first tells."""
-    match error:
-        case BaseExceptionGroup(exceptions=(first, *_)):
-            return _refusal(first)
-        case CommitRefused():  # another process was faster
-            return Refused(Why.BUSY, str(error))
-        case StoreError():
-            return Refused(Why.STORE, str(error))
-        case _:
-            return Refused(Why.BUG, "an error that is ours; it is in the server's log")
+    async def _found(
+        self, live: LiveConversation, conversation: ConversationId, flight: Flight
+    ) -> bytes | Refused | None:
+        """What is on record of the request, once it is complete; None where nothing is."""
+        until = asyncio.get_running_loop().time() + LONGEST_SECONDS + 1
+        while asyncio.get_running_loop().time() < until:
+            match await self._ports.store.request(conversation, flight.id, flight.digest):
+                case Unseen():
+                    return None
+                case Answered(response):
+                    return response
+                case Mismatch():
+                    return REUSED
+                case Erased():
+                    return Refused(Why.ERASED, "the answer was erased with the customer's data")
+                case InFlight():  # a crash took the server from it, or another server works on it
+                    if not await live.join(flight.id):
+                        await asyncio.sleep(POLL_SECONDS)
+                case never:
+                    assert_never(never)
+        return ELSEWHERE

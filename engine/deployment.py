@@ -1,4 +1,7 @@
-"""`charter.toml`: where the agents of a policy live and where its conversations are stored; no part of the policy."""
+"""`charter.toml`: where the agents and tools of a policy live and where its conversations are stored.
+
+None of it is part of the policy.
+"""
 
 import re
 import tomllib
@@ -6,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
+
+from charter.engine.breaker import BreakerRule
 
 FILE_NAME = "charter.toml"
 DEFAULT_STORE = "sqlite:///var/charter.db"
@@ -15,10 +20,20 @@ _Table: TypeAlias = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
+class AgentAt:
+    """An agent at `host:port`. With `hedge_ms` it is asked a second time when it has not answered after so long."""
+
+    address: str
+    breaker: BreakerRule | None = None
+    hedge_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Deployment:
     """Where everything lives. Paths in the file are relative to the file; those here are not."""
 
-    agents: Mapping[str, str] = field(default_factory=dict)  # name to host:port
+    agents: Mapping[str, AgentAt] = field(default_factory=dict)
+    tools: Mapping[str, str] = field(default_factory=dict)  # name, or * for all others, to host:port
     store: str | None = None  # a URL
     key_file: Path | None = None
 
@@ -45,15 +60,16 @@ def read_deployment(path: Path) -> Deployment | BadDeployment:
 def parse_deployment(document: _Table, text: str, path: Path) -> Deployment | BadDeployment:
     """The deployment in a document; `text` is what it was read from, to say the line of a complaint."""
     reading = _Reading(text, path)
-    reading.known(document, "", {"agents", "store", "audit"})
+    reading.known(document, "", {"agents", "tools", "store", "audit"})
     store, audit = reading.table(document, "store"), reading.table(document, "audit")
     reading.known(store, "store", {"url"})
     reading.known(audit, "audit", {"key_file"})
     agents = reading.agents(reading.table(document, "agents"))
+    tools = reading.tools(reading.table(document, "tools"))
     url, key_file = reading.text(store, "store", "url"), reading.text(audit, "audit", "key_file")
     if reading.complaints:
         return BadDeployment(tuple(reading.complaints))
-    return Deployment(agents, _absolute(url, path), path.parent / key_file if key_file else None)
+    return Deployment(agents, tools, _absolute(url, path), path.parent / key_file if key_file else None)
 
 
 class _Reading:
@@ -83,21 +99,54 @@ class _Reading:
         self._complain(key, f"`{key}` in [{name}] must be a text")
         return None
 
-    def agents(self, tables: _Table) -> dict[str, str]:
-        addresses: dict[str, str] = {}
+    def agents(self, tables: _Table) -> dict[str, AgentAt]:
+        agents: dict[str, AgentAt] = {}
         for name in tables:
-            table = self.table(tables, name)
-            self.known(table, f"agents.{name}", {"address"})
-            address = self.text(table, f"agents.{name}", "address")
-            if address is None and "address" not in table:
-                self._complain(name, f"[agents.{name}] has no `address`")
-            elif address is None:
-                continue
-            elif not _ADDRESS.fullmatch(address):
-                self._complain(address, f'`{address}` is no address of agent `{name}`; write "host:port"')
-            else:
-                addresses[name] = address
-        return addresses
+            table, where = self.table(tables, name), f"agents.{name}"
+            self.known(table, where, {"address", "breaker", "hedge_ms"})
+            address = self._address(table, where, f"agent `{name}`")
+            breaker, hedge = self._breaker(table, where), self._number(table, where, "hedge_ms")
+            if address is not None:
+                agents[name] = AgentAt(address, breaker, hedge)
+        return agents
+
+    def tools(self, tables: _Table) -> dict[str, str]:
+        tools: dict[str, str] = {}
+        for name in tables:
+            table, where = self.table(tables, name), f"tools.{name}"
+            self.known(table, where, {"address"})
+            address = self._address(table, where, f"tool `{name}`")
+            if address is not None:
+                tools[name] = address
+        return tools
+
+    def _address(self, table: _Table, where: str, whose: str) -> str | None:
+        address = self.text(table, where, "address")
+        if address is None and "address" not in table:
+            self._complain(where.partition(".")[2], f"[{where}] has no `address`")
+        elif address is not None and not _ADDRESS.fullmatch(address):
+            self._complain(address, f'`{address}` is no address of {whose}; write "host:port"')
+        else:
+            return address
+        return None
+
+    def _breaker(self, table: _Table, where: str) -> BreakerRule | None:
+        if "breaker" not in table:
+            return None
+        breaker = self.table(table, "breaker")
+        self.known(breaker, f"{where}.breaker", {"failures", "seconds"})
+        failures, seconds = (self._number(breaker, f"{where}.breaker", key) for key in ("failures", "seconds"))
+        if failures is None or seconds is None:
+            self._complain("breaker", f"a breaker of [{where}] has both: {{failures = 5, seconds = 30}}")
+            return None
+        return BreakerRule(failures, seconds)
+
+    def _number(self, table: _Table, where: str, key: str) -> int | None:
+        value = table.get(key)
+        if value is None or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
+            return value
+        self._complain(key, f"`{key}` in [{where}] must be a whole number above 0")
+        return None
 
     def _complain(self, word: str, what: str) -> None:
         self.complaints.append(f"{self._path}:{self._line(word)}: {what}")

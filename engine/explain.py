@@ -29,6 +29,19 @@ def decision_message(program: Program, record: Record) -> conversations_pb2.Deci
         fired=[_fired(program, rule) for rule in body["fired"]],
         acts=[_spelled(program, act) for act in body["acts"]],
         deciding=duration((body["kernel_us"] + body["semantics_us"]) / 1000),
+        overridden=[
+            conversations_pb2.FiredRule(rule=rule["rule"], file=rule["file"], line=rule["line"])
+            for rule in body["overridden"]
+        ],
+        attempts=[
+            conversations_pb2.Attempt(
+                name=attempt["agent"],
+                failed=attempt["failed"] or "",
+                detail=attempt["detail"] or "",
+                took=duration(attempt["took_ms"]),
+            )
+            for attempt in attempts
+        ],
     )
     if attempts:
         message.answering.CopyFrom(duration(sum(attempt["took_ms"] for attempt in attempts)))

@@ -31,16 +31,10 @@ from charter.dsl.types import (
     spelled,
 )
 from charter.dsl.values import Misfit, from_json, spell
-from charter.engine.asks import Reason
+from charter.engine.flight import Shown
 from charter.engine.snapshot import Snapshot
 from charter.engine.store import ConversationId, RequestId
 from charter.v1 import conversations_pb2, values_pb2
-
-CHANNELS: Mapping[conversations_pb2.Channel, str] = {
-    conversations_pb2.CHANNEL_VOICE: "voice",
-    conversations_pb2.CHANNEL_CHAT: "chat",
-    conversations_pb2.CHANNEL_MESSAGE: "message",
-}
 
 # --- values ----------------------------------------------------------------------------------------------------------
 
@@ -172,78 +166,39 @@ def _from_message(message: values_pb2.Value, type_: Type, where: str) -> Value:
             assert_never(type_)
 
 
-# --- events ----------------------------------------------------------------------------------------------------------
-
-
-def event_of(request: conversations_pb2.TurnRequest) -> tuple[EventKind, dict[str, Value]]:
-    """The kind and the fields of the event that a valid request reports."""
-    match request.WhichOneof("event"):
-        case "start":
-            start = request.start
-            fields: dict[str, Value] = {"channel": CHANNELS[start.channel], "language": start.language}
-            return EventKind("start"), fields | {"caller": start.caller or None}
-        case "utterance":
-            return EventKind("utterance"), {"text": request.utterance.text}
-        case "keys":
-            return EventKind("keys"), {"digits": request.keys.digits}
-        case "silence":
-            return EventKind("silence"), {}
-        case "hangup":
-            return EventKind("hangup"), {}
-        case "escalated":
-            return escalated(request.escalated.queue), {}
-        case "escalate_failed":
-            return escalate_failed(request.escalate_failed.queue), {"reason": Reason.ERROR.value}
-        case None:
-            raise TypeError("a request without an event is not valid")
-        case other:
-            assert_never(other)
-
-
-def escalated(queue: str) -> EventKind:
-    """The event by which a transfer to this queue succeeded."""
-    return EventKind(f"escalated {queue}")
-
-
-def escalate_failed(queue: str) -> EventKind:
-    """The event by which a transfer to this queue failed."""
-    return EventKind(f"escalate {queue} fails")
-
-
 # --- acts ------------------------------------------------------------------------------------------------------------
 
 
-def act_message(act: Act, program: Program, language: str) -> conversations_pb2.Act | None:
-    """The message of an act that the platform carries out; None for one that stays inside, such as an ask."""
+def act_message(shown: Shown, program: Program, language: str) -> conversations_pb2.Act:
+    """The message of an act that the platform carries out."""
+    sequence, act = shown
     match act.kind:
         case ActKind.DISCLOSE:
-            return conversations_pb2.Act(disclose=_speech(act, program, language))
+            return conversations_pb2.Act(sequence=sequence, disclose=_speech(act, program, language))
         case ActKind.SAY:
-            return conversations_pb2.Act(say=_speech(act, program, language))
+            return conversations_pb2.Act(sequence=sequence, say=_speech(act, program, language))
         case ActKind.ESCALATE:
             within = duration(program.queues[act.name].within)
-            return conversations_pb2.Act(
-                escalate=conversations_pb2.Escalate(queue=act.name, reasons=act.reasons, within=within)
-            )
+            escalate = conversations_pb2.Escalate(queue=act.name, reasons=act.reasons, within=within)
+            return conversations_pb2.Act(sequence=sequence, escalate=escalate)
         case ActKind.END:
-            return conversations_pb2.Act(end=conversations_pb2.End(reasons=act.reasons))
+            return conversations_pb2.Act(sequence=sequence, end=conversations_pb2.End(reasons=act.reasons))
         case ActKind.COLLECT:
-            raise TypeError("`collect` has no message yet; the checker refuses it")
+            return conversations_pb2.Act(sequence=sequence, collect=_collect(act, program))
         case ActKind.ASK | ActKind.CALL | ActKind.TIMER | ActKind.NOTE | ActKind.EXHAUSTED:
-            return None
+            raise TypeError(f"`{act.kind}` stays inside")
         case _:
             assert_never(act.kind)
 
 
 def turn_response(
-    program: Program, snapshot: Snapshot, conversation: ConversationId, request: RequestId, acts: Iterable[Act]
+    program: Program, snapshot: Snapshot, conversation: ConversationId, request: RequestId, acts: Iterable[Shown]
 ) -> bytes:
     """The answer to a request whose acts these are, as it is recorded; the conversation now stands at `snapshot`."""
-    messages = (act_message(act, program, snapshot.language) for act in acts)
     return conversations_pb2.TurnResponse(
         conversation_id=conversation,
         request_id=request,
-        acts=[message for message in messages if message is not None],
+        acts=[act_message(shown, program, snapshot.language) for shown in acts],
         open=snapshot.open,
         over=snapshot.over,
     ).SerializeToString(deterministic=True)
@@ -251,3 +206,9 @@ def turn_response(
 
 def _speech(act: Act, program: Program, language: str) -> conversations_pb2.Speech:
     return conversations_pb2.Speech(name=act.name, text=spoken(program, act, language), language=language)
+
+
+def _collect(act: Act, program: Program) -> conversations_pb2.Collect:
+    ((_, type_),) = program.events[EventKind(f"collected {act.name}")].fields
+    symbols = type_.values if isinstance(type_, EnumType) else ()
+    return conversations_pb2.Collect(name=act.name, type=spelled(type_), symbols=symbols)

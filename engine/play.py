@@ -2,23 +2,22 @@
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import grpc.aio
 
+from charter.engine.running import Print, Running
 from charter.engine.script import Move, PlayedConversation, Script
 from charter.v1 import conversations_pb2 as pb
 from charter.v1 import conversations_pb2_grpc, values_pb2
 
 TURN_SECONDS = 8.0  # what the shortest-tempered platforms allow
 
-Print = Callable[[str], None]
-
 
 @dataclass(slots=True)
 class Tally:
-    """What was played. Times in ms: of each turn as the client saw it, each agent's answer, each decision."""
+    """What was played. Times in ms: each turn as the client saw it, each answer of an agent or tool, each decision."""
 
     turns: int = 0
     misses: list[str] = field(default_factory=list)
@@ -27,12 +26,15 @@ class Tally:
     deciding_ms: list[float] = field(default_factory=list)
 
 
-async def play(script: Script, stub: conversations_pb2_grpc.ConversationsStub, show: Print) -> Tally:
+async def play(script: Script, up: Running, show: Print) -> Tally:
     """Every conversation was played to its end and shown; what was not as expected is in the tally."""
     tally = Tally()
     for number, conversation in enumerate(script.conversations, 1):
         show(f"\n{number}. {conversation.about}\n")
-        await _play(conversation, stub, show, tally)
+        for name in conversation.down:
+            await up.end(name)
+            show(f"  ({name} is down)")
+        await _play(conversation, up.stub, show, tally)
     return tally
 
 
@@ -41,7 +43,7 @@ def summary(tally: Tally) -> Iterator[str]:
     yield f"{tally.turns} turns, {len(tally.deciding_ms)} decisions, {len(tally.misses)} not as expected"
     for what, times in (
         ("a turn", tally.turn_ms),
-        ("an agent's answer", tally.answering_ms),
+        ("an answer", tally.answering_ms),
         ("a decision", tally.deciding_ms),
     ):
         if times:
@@ -66,16 +68,17 @@ async def _play(
             tally.misses.append(f"{move.shown}: {error.code().name}: {error.details()}")
             show(f"  MISS      {tally.misses[-1]}")
             return
-        _show(move, explained.decisions, response.acts, show)
+        show(f"  {'customer' if move.event.HasField('utterance') else 'event':<9} {move.shown}")
+        show_turn(explained.decisions, response, show)
         _count(move, explained.decisions, response, show, tally)
 
 
 def _count(move: Move, decisions: Sequence[pb.Decision], response: pb.TurnResponse, show: Print, tally: Tally) -> None:
     tally.turns += 1
     for decision in decisions:
-        tally.deciding_ms.append(_milliseconds(decision.deciding))
+        tally.deciding_ms.append(milliseconds(decision.deciding))
         if decision.HasField("answering"):
-            tally.answering_ms.append(_milliseconds(decision.answering))
+            tally.answering_ms.append(milliseconds(decision.answering))
     done = tuple(spelled(act) for act in response.acts)
     if done != move.expect:
         miss = f"{move.shown}: {_listed(move.expect)} was expected, {_listed(done)} was done"
@@ -83,18 +86,30 @@ def _count(move: Move, decisions: Sequence[pb.Decision], response: pb.TurnRespon
         show(f"  MISS      {_listed(move.expect)} was expected")
 
 
-def _show(move: Move, decisions: Sequence[pb.Decision], acts: Sequence[pb.Act], show: Print) -> None:
-    show(f"  {'customer' if move.event.HasField('utterance') else 'event':<9} {move.shown}")
-    for decision in decisions:
-        if decision.HasField("answering"):
+def show_turn(decisions: Sequence[pb.Decision], response: pb.TurnResponse, show: Print) -> None:
+    """What was suggested and answered, which rules decided, and what is done about it."""
+    for number, decision in enumerate(decisions):
+        if number or decision.HasField("answering"):
             said = ", ".join(f"{one.name} {shown(one.value)}" for one in decision.fields)
-            show(f"            {decision.event}: {said}  ({_ms(_milliseconds(decision.answering))})")
-        for rule in decision.fired:
-            show(f"            rule {rule.rule}  {rule.file}:{rule.line}  → {'; '.join(decision.acts) or 'nothing'}")
+            took = (
+                f"{_ms(milliseconds(decision.answering))}{_asked(decision)}" if decision.HasField("answering") else ""
+            )
+            show(f"            {decision.event}{said and f': {said}'}{took and f'  ({took})'}")
+        for place, rule in enumerate(decision.fired, 1):
+            acts = f"  → {'; '.join(decision.acts) or 'nothing'}" if place == len(decision.fired) else ""
+            show(f"            rule {rule.rule}  {rule.file}:{rule.line}{acts}")
         if decision.HasField("incident"):
             show(f"            SAFE STOP {'; '.join(decision.incident.reasons)}")
-    for act in acts:
+    for act in response.acts:
         show(f"  charter   {_told(act)}")
+    if response.open and not any(act.HasField("escalate") for act in response.acts):
+        show("            (the turn is still open)")
+
+
+def _asked(decision: pb.Decision) -> str:
+    """Who failed before the answer came; nobody, where the first one had it."""
+    failed = [f"{one.name} {one.failed}" for one in decision.attempts if one.failed]
+    return f"; {', '.join(failed)}" if failed else ""
 
 
 def spelled(act: pb.Act) -> str:
@@ -108,6 +123,8 @@ def spelled(act: pb.Act) -> str:
             return f"escalate {act.escalate.queue}"
         case "end":
             return "end"
+        case "collect":
+            return f"collect {act.collect.name}"
         case _:
             return "(an act that this client does not know)"
 
@@ -128,6 +145,8 @@ def _told(act: pb.Act) -> str:
             return f"transfers to {act.escalate.queue}{_because(act.escalate.reasons)}"
         case "end":
             return f"ends the conversation{_because(act.end.reasons)}"
+        case "collect":
+            return f"waits for {act.collect.name}"
         case _:
             return spelled(act)
 
@@ -140,7 +159,8 @@ def _listed(acts: Sequence[str]) -> str:
     return ", ".join(f"`{act}`" for act in acts) or "nothing"
 
 
-def _milliseconds(duration: object) -> float:
+def milliseconds(duration: object) -> float:
+    """The length of a `google.protobuf.Duration`."""
     seconds, nanos = getattr(duration, "seconds", 0), getattr(duration, "nanos", 0)
     return float(seconds) * 1000 + float(nanos) / 1e6
 

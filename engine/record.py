@@ -14,6 +14,7 @@ from charter.dsl.semantics import Outcome
 from charter.dsl.types import BagType, IdType, OptionalType, RecordType, TextType, Type, Value
 from charter.dsl.values import Misfit, from_json, to_json
 from charter.engine.asks import Failed, Suggested
+from charter.engine.calls import Called
 from charter.engine.decide import Decision, Incident
 from charter.engine.facts_read import facts_read
 from charter.engine.store import Json, NewRecord, Record, RequestId
@@ -26,7 +27,7 @@ class Decided:
     request: RequestId | None
     event: Event
     decision: Decision
-    answer: Suggested | Failed | None = None  # of the agent, where the event is one
+    answer: Suggested | Failed | Called | None = None  # of the agent or tool, where the event is one
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,7 @@ class _Personal:
     value: Json
 
 
+_PLAIN = (str, bool, int, float)
 _Tree: TypeAlias = "bool | int | float | str | list[_Tree] | dict[str, _Tree] | _Personal | None"
 
 
@@ -118,16 +120,17 @@ def _parted(body: _Tree) -> tuple[Json, dict[str, Json]]:
     personal: dict[str, Json] = {}
 
     def public(tree: _Tree, path: str) -> Json:
-        match tree:
-            case _Personal(value):
-                personal[path] = value
-                return None
-            case dict():
-                return {name: public(part, f"{path}/{name}" if path else name) for name, part in tree.items()}
-            case list():
-                return [public(part, f"{path}/{i}") for i, part in enumerate(tree)]
-            case _:
-                return tree
+        if isinstance(tree, dict):
+            return {
+                name: part if isinstance(part, _PLAIN) else public(part, f"{path}/{name}" if path else name)
+                for name, part in tree.items()
+            }
+        if isinstance(tree, list):
+            return [part if isinstance(part, _PLAIN) else public(part, f"{path}/{i}") for i, part in enumerate(tree)]
+        if isinstance(tree, _Personal):
+            personal[path] = tree.value
+            return None
+        return tree
 
     return public(body, ""), personal
 
@@ -202,7 +205,7 @@ def _incident(incident: Incident | None) -> _Tree:
     return {"kind": incident.kind.value, "details": [_Personal(detail) for detail in incident.details]}
 
 
-def _attempts(answer: Suggested | Failed | None) -> list[_Tree]:
+def _attempts(answer: Suggested | Failed | Called | None) -> list[_Tree]:
     return [
         {
             "agent": attempt.agent,

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from charter.engine.store import Refused as CommitRefused
+from charter.engine.store import StoreError
+
 
 class Why(StrEnum):
     """Why a request is refused; the value is the `reason` of the error that the caller gets."""
@@ -34,3 +37,16 @@ class Refused:
 UNKNOWN = Refused(Why.UNKNOWN, "there is no such conversation")
 OTHER_POLICY = Refused(Why.OTHER_POLICY, "the version of the policy that the conversation runs under is not served")
 REUSED = Refused(Why.REUSED, "the request_id was used for another request")
+ELSEWHERE = Refused(Why.BUSY, "another server works on the conversation")
+BUG = Refused(Why.BUG, "an error that is ours; it is in the server's log")
+
+
+def refusal(error: Exception) -> Refused:
+    """What the caller is told where an error ended its request."""
+    match error:
+        case CommitRefused():  # another process was faster
+            return ELSEWHERE
+        case StoreError():
+            return Refused(Why.STORE, str(error))
+        case _:
+            return BUG

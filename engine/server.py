@@ -1,6 +1,7 @@
 """The server: puts a policy, its agents and a store together and serves them until it is told to stop."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -12,16 +13,17 @@ from grpc_health.v1.health import SERVICE_NAME as HEALTH
 from grpc_health.v1.health import aio as health  # type: ignore[attr-defined]  # the stubs are older than it
 from grpc_reflection.v1alpha import reflection
 
-from charter.dsl.program import ActKind, Program
+from charter.dsl.program import Program
 from charter.engine.clock import Clock, SystemClock
 from charter.engine.conversations import Conversations
 from charter.engine.deployment import Deployment
+from charter.engine.ports import Decider, Ports
 from charter.engine.record import recorder
 from charter.engine.replica import replica
 from charter.engine.service import SERVICE, ConversationsService
 from charter.engine.store import Key, open_store
 from charter.engine.suggestions import GrpcAgents
-from charter.engine.turn import Decider, Ports
+from charter.engine.tools import GrpcTools
 from charter.v1 import conversations_pb2_grpc
 
 LARGEST_REQUEST = 262_144
@@ -35,27 +37,15 @@ class CannotServe(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What an operator decides. `listen` is `host:port`, with port 0 for a free one."""
+    """What an operator decides. `listen` is `host:port`, port 0 for a free one; `shared`: other servers listen too."""
 
     store: Path
     key: Key
     deployment: Deployment
     listen: str
     reflection: bool = False
+    shared: bool = False
     clock: Clock = field(default_factory=SystemClock)
-
-
-def unserved(program: Program) -> list[str]:
-    """What the policy does that this server cannot do, each in the policy's words; empty where it can do all."""
-    kinds = (ActKind.CALL, ActKind.COLLECT, ActKind.TIMER)
-    clauses = (clause for strata in program.strata.values() for stratum in strata for clause in stratum)
-    found = {
-        f"{program.rules[clause.rule].span}: this server cannot `{site.kind} {site.name}`"
-        for clause in clauses
-        for site in clause.acts
-        if site.kind in kinds
-    }
-    return sorted(found)
 
 
 async def serve(
@@ -77,24 +67,38 @@ async def serve(
         store = await asyncio.to_thread(open_store, f"sqlite:///{settings.store}", settings.key)
         closing.push_async_callback(store.close)
         agents = await closing.enter_async_context(GrpcAgents(settings.deployment.agents))
+        tools = await closing.enter_async_context(GrpcTools(settings.deployment.tools))
         ports = Ports(
-            recorder=recorder(program), decider=decider, agents=agents, store=store, clock=settings.clock, owner=owner
+            recorder=recorder(program),
+            decider=decider,
+            agents=agents,
+            tools=tools,
+            store=store,
+            clock=settings.clock,
+            owner=owner,
         )
         conversations = Conversations(ports)
-        for complaint in await agents.complaints(program.agents.values()):
+        closing.callback(conversations.close)
+        for complaint in await agents.complaints(program.agents.values()) + await tools.complaints(
+            program.tools.values()
+        ):
             warn(complaint)
         if mended := await conversations.go_on():
             warn(f"{mended} conversation{'s' * (mended > 1)} went on after a crash")
+        looking = asyncio.create_task(conversations.look())
+        closing.callback(looking.cancel)
         service = ConversationsService(program, conversations, store)
         await _serve(service, settings, stop, ready)
-        await conversations.drain()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await conversations.drain()
 
 
 async def _serve(
     service: ConversationsService, settings: Settings, stop: asyncio.Event, ready: Callable[[str], None]
 ) -> None:
     server = grpc.aio.server(
-        options=[("grpc.max_receive_message_length", LARGEST_REQUEST), ("grpc.so_reuseport", 0)],
+        options=[("grpc.max_receive_message_length", LARGEST_REQUEST), ("grpc.so_reuseport", int(settings.shared))],
     )
     conversations_pb2_grpc.add_ConversationsServicer_to_server(service, server)
     state = health.HealthServicer()

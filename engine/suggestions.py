@@ -12,6 +12,8 @@ from charter.dsl.program import Agent
 from charter.dsl.types import EnumType, OptionalType, Value
 from charter.dsl.values import Misfit
 from charter.engine.asks import Ask, Attempt, Failed, Reason, Suggested
+from charter.engine.breaker import Breaker
+from charter.engine.deployment import AgentAt
 from charter.engine.messages import from_record
 from charter.v1 import suggestion_pb2
 from charter.v1.validation import violations
@@ -21,7 +23,7 @@ DESCRIBE_SECONDS = 2.0
 
 _SUGGEST = "/charter.v1.SuggestionProvider/Suggest"
 _DESCRIBE = "/charter.v1.SuggestionProvider/Describe"
-_OPTIONS = (
+CHANNEL_OPTIONS = (
     ("grpc.max_receive_message_length", MAX_ANSWER_BYTES),
     # An agent that comes back is used again within a second; by default gRPC waits for up to two minutes.
     ("grpc.initial_reconnect_backoff_ms", 100),
@@ -34,14 +36,25 @@ _OPTIONS = (
 class GrpcAgents:
     """The agents of a deployment, each behind its address. Closing it ends every question as it stands."""
 
-    def __init__(self, addresses: Mapping[str, str]) -> None:
-        self._addresses = addresses
+    def __init__(self, agents: Mapping[str, AgentAt]) -> None:
+        self._agents = agents
         self._channels: dict[str, grpc.aio.Channel] = {}
+        self._suggest: dict[str, grpc.aio.UnaryUnaryMultiCallable[suggestion_pb2.SuggestRequest, bytes]] = {}
+        self._breakers: dict[str, Breaker] = {}
 
     async def __aenter__(self) -> Self:
         """From here on agents can be asked; they are connected to when first asked."""
-        for name, address in self._addresses.items():
-            self._channels[name] = grpc.aio.insecure_channel(address, _OPTIONS)
+        clock = asyncio.get_running_loop().time
+        for name, agent in self._agents.items():
+            channel = self._channels[name] = grpc.aio.insecure_channel(agent.address, CHANNEL_OPTIONS)
+            # The answer is parsed by us: gRPC reports bytes that are no message as an error of its own.
+            self._suggest[name] = channel.unary_unary(
+                _SUGGEST,
+                request_serializer=suggestion_pb2.SuggestRequest.SerializeToString,
+                response_deserializer=bytes,
+            )
+            if agent.breaker is not None:
+                self._breakers[name] = Breaker(agent.breaker, clock)
         return self
 
     async def __aexit__(
@@ -56,7 +69,7 @@ class GrpcAgents:
         for agent in ask.chain:
             loop = asyncio.get_running_loop()
             began = loop.time()
-            answer = await self._suggestion(ask, agent, within=min(agent.within / 1000, ask.until - began))
+            answer = await self._guarded(ask, agent, within=min(agent.within / 1000, ask.until - began))
             took = (loop.time() - began) * 1000
             if not isinstance(answer, _No):
                 attempts.append(Attempt(agent.name, None, "", took))
@@ -70,31 +83,58 @@ class GrpcAgents:
         found = await asyncio.gather(*(self._complaints(agent) for agent in agents))
         return [complaint for complaints in found for complaint in complaints]
 
-    async def _suggestion(self, ask: Ask, agent: Agent, *, within: float) -> "Mapping[str, Value] | _No":
-        channel = self._channels.get(agent.name)
-        if channel is None:
-            return _No(Reason.ERROR, "the deployment gives no address")
+    async def _guarded(self, ask: Ask, agent: Agent, *, within: float) -> "Mapping[str, Value] | _No":
+        """The suggestion of an agent that its circuit breaker lets ask."""
+        breaker = self._breakers.get(agent.name)
         if within <= 0:
             return _No(Reason.LATE, "no time was left to ask")
+        if breaker is not None and not breaker.admits():
+            return _No(Reason.OPEN_CIRCUIT, "it failed too often, and is not asked for a while")
+        answer = await self._hedged(ask, agent, within=within)
+        if breaker is not None:
+            breaker.tell(answered=not isinstance(answer, _No) or answer.abstained)
+        return answer
+
+    async def _hedged(self, ask: Ask, agent: Agent, *, within: float) -> "Mapping[str, Value] | _No":
+        """The first suggestion; where the deployment says so, a slow agent is asked a second time."""
+        placed = self._agents.get(agent.name)
+        if placed is None or placed.hedge_ms is None or placed.hedge_ms / 1000 >= within:
+            return await self._suggestion(ask, agent, within=within)
+        asking = [asyncio.create_task(self._suggestion(ask, agent, within=within))]
+        try:
+            done, _ = await asyncio.wait(asking, timeout=placed.hedge_ms / 1000)
+            if not done:
+                rest = within - placed.hedge_ms / 1000
+                asking.append(asyncio.create_task(self._suggestion(ask, agent, within=rest)))
+            while True:
+                done, left = await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
+                answers = [task.result() for task in done]
+                best = next((one for one in answers if not isinstance(one, _No)), answers[0])
+                if not left or not isinstance(best, _No):
+                    return best
+                asking = list(left)
+        finally:
+            for task in asking:
+                task.cancel()
+
+    async def _suggestion(self, ask: Ask, agent: Agent, *, within: float) -> "Mapping[str, Value] | _No":
+        suggest = self._suggest.get(agent.name)
+        if suggest is None:
+            return _No(Reason.ERROR, "the deployment gives no address")
         request = suggestion_pb2.SuggestRequest(
             request_id=ask.id, agent=agent.name, utterance=ask.utterance, language=ask.language
         )
-        # The answer is parsed by us and not by gRPC, which reports bytes that are no message as an error of its own.
-        call = channel.unary_unary(
-            _SUGGEST,
-            request_serializer=suggestion_pb2.SuggestRequest.SerializeToString,
-            response_deserializer=bytes,
-        )
         try:
-            answer = await call(request, timeout=within)
+            answer = await suggest(request, timeout=within)
         except grpc.aio.AioRpcError as error:
             return _no(error)
         return _parsed(ask, answer)
 
     async def _complaints(self, agent: Agent) -> list[str]:
-        channel, address = self._channels.get(agent.name), self._addresses.get(agent.name)
+        channel = self._channels.get(agent.name)
         if channel is None:
             return [f"agent `{agent.name}` has no address: its asks fail"]
+        address = self._agents[agent.name].address
         call = channel.unary_unary(
             _DESCRIBE,
             request_serializer=suggestion_pb2.DescribeRequest.SerializeToString,
@@ -108,12 +148,12 @@ class GrpcAgents:
 
 
 class _No:
-    """Why one agent had no suggestion."""
+    """Why one agent had no suggestion; to abstain is not to fail."""
 
-    __slots__ = ("detail", "reason")
+    __slots__ = ("abstained", "detail", "reason")
 
-    def __init__(self, reason: Reason, detail: str) -> None:
-        self.reason, self.detail = reason, detail
+    def __init__(self, reason: Reason, detail: str, *, abstained: bool = False) -> None:
+        self.reason, self.detail, self.abstained = reason, detail, abstained
 
 
 def _no(error: grpc.aio.AioRpcError) -> _No:
@@ -136,9 +176,9 @@ def _parsed(ask: Ask, answer: bytes) -> Mapping[str, Value] | _No:
     if response.request_id != ask.id:
         return _No(Reason.INVALID, "the answer is to another question")
     if response.WhichOneof("outcome") == "abstention":
-        return _No(Reason.ERROR, f"abstained: {response.abstention.reason}"[:200])
+        return _No(Reason.ERROR, f"abstained: {response.abstention.reason}"[:200], abstained=True)
     try:
-        return from_record(response.suggestion, ask.chain[0].fields, "suggestion")
+        return from_record(response.suggestion, ask.chain[0].fields, "suggestion", ask.chain[0].defaults)
     except Misfit as misfit:
         return _No(Reason.INVALID, str(misfit))
 

@@ -147,34 +147,47 @@ def service_stubs(contracts: FileDescriptorSet) -> dict[str, str]:
 
 
 def stub_module(file: FileDescriptorProto, modules: Mapping[str, str]) -> Iterator[str]:
-    types = {
-        name for service in file.service for call in service.method for name in (call.input_type, call.output_type)
-    }
+    calls = [call for service in file.service for call in service.method]
+    types = {name for call in calls for name in (call.input_type, call.output_type)}
+    if any(call.client_streaming or call.server_streaming for call in calls):
+        yield "from collections.abc import AsyncIterator\n"
     yield "import grpc.aio\n"
     for module in sorted({modules[name] for name in types}):
         yield f"from charter.v1 import {module}"
     for service in file.service:
-        calls = [(call.name, *stub_types(call, modules)) for call in service.method]
         yield f"\nclass {service.name}Stub:"
         yield "    def __init__(self, channel: grpc.aio.Channel) -> None: ..."
-        for name, asked, answered in calls:
-            yield f"    {name}: grpc.aio.UnaryUnaryMultiCallable["
+        for call in service.method:
+            asked, answered = stub_types(call, modules)
+            yield f"    {call.name}: grpc.aio.{arity(call)}MultiCallable["
             yield f"        {asked},\n        {answered},\n    ]"
         yield f"\nclass {service.name}Servicer:"
-        for name, asked, answered in calls:
-            yield f"    async def {name}("
-            yield f"        self,\n        request: {asked},"
-            yield "        context: grpc.aio.ServicerContext["
-            yield f"            {asked},\n            {answered},\n        ],"
-            yield f"    ) -> {answered}: ..."
+        for call in service.method:
+            yield from stub_method(call, *stub_types(call, modules))
         yield f"\ndef add_{service.name}Servicer_to_server("
         yield f"    servicer: {service.name}Servicer,\n    server: grpc.aio.Server,\n) -> None: ..."
     yield ""
 
 
+def stub_method(call: MethodDescriptorProto, asked: str, answered: str) -> Iterator[str]:
+    """The servicer's side: a stream comes as an iterator, and is answered by an asynchronous generator."""
+    coroutine = "" if call.server_streaming else "async "
+    yield f"    {coroutine}def {call.name}("
+    yield "        self,"
+    yield (
+        f"        request_iterator: AsyncIterator[{asked}]," if call.client_streaming else f"        request: {asked},"
+    )
+    yield "        context: grpc.aio.ServicerContext["
+    yield f"            {asked},\n            {answered},\n        ],"
+    yield f"    ) -> AsyncIterator[{answered}]: ..." if call.server_streaming else f"    ) -> {answered}: ..."
+
+
+def arity(call: MethodDescriptorProto) -> str:
+    """How gRPC names a kind of call: `UnaryUnary`, `StreamStream`."""
+    return "".join("Stream" if streams else "Unary" for streams in (call.client_streaming, call.server_streaming))
+
+
 def stub_types(method: MethodDescriptorProto, modules: Mapping[str, str]) -> tuple[str, str]:
-    if method.client_streaming or method.server_streaming:
-        raise ToolFailed(f"`service_stubs` types unary calls only, and {method.name} is a stream")
     asked, answered = (f"{modules[name]}.{name.rpartition('.')[2]}" for name in (method.input_type, method.output_type))
     return asked, answered
 

@@ -140,9 +140,16 @@ def _mac(key: Key, purpose: str, message: str) -> Digest:
 
 
 def _seal_record(record: NewRecord, salt: Salt) -> SealedRecord:
-    personal = tuple(SealedValue(path, canonical(value), salt()) for path, value in sorted(record.personal.items()))
+    values = sorted(record.personal.items())
+    personal = tuple(SealedValue(_storable(path), canonical(value), salt()) for path, value in values)
     digests = {value.path: personal_digest(value.value, value.salt) for value in personal}
     return SealedRecord(record.at, record.request_id, canonical(record.public), canonical(digests), personal)
+
+
+def _storable(path: str) -> str:
+    """The path, which a database can hold: a lone surrogate is no text, and raises `ValueError`."""
+    path.encode("utf-8")
+    return path
 
 
 def _plain(value: object) -> object:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
@@ -24,6 +25,7 @@ class Database:
     reader: Engine
     readers: int
     fault: Callable[[DBAPIError], Fault]
+    turn: Callable[[], AbstractContextManager[None]]  # writers of several processes wait in it for each other
 
     def dispose(self) -> None:
         """All connections that are not in use are closed."""

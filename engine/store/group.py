@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select, update
 from sqlalchemy.exc import DBAPIError
 
 from .chain import Key, LogEntry, Row, Sealed, next_head, row_mac
 from .commit import Committed, Digest, Head
 from .database import Database
-from .errors import Refused, StoreError
+from .errors import StoreError
+from .insert import insert_rows
 from .tables import head, log
-from .write import write_commit
+from .write import write_commits
 
 Outcome: TypeAlias = Committed | StoreError
 
@@ -34,25 +35,11 @@ def write_group(database: Database, key: Key, group: Sequence[Sealed]) -> list[O
 
 
 def _write_together(database: Database, key: Key, group: Sequence[Sealed]) -> list[Outcome]:
-    outcomes: list[Outcome] = []
-    rows: list[Row] = []
-    with database.writer.begin() as connection:
-        for sealed in group:
-            # Not a `with` block: after a full disk SQLite has undone the savepoint itself, and to undo it once more
-            # would hide the reason.
-            savepoint = connection.begin_nested()
-            try:
-                committed, row = write_commit(connection, sealed)
-            except Refused as refusal:
-                savepoint.rollback()
-                outcomes.append(refusal)
-            else:
-                savepoint.commit()
-                outcomes.append(committed)
-                rows.append(row)
-        if rows:
+    with database.turn(), database.writer.begin() as connection:
+        outcomes = write_commits(connection, group)
+        if rows := [outcome[1] for outcome in outcomes if isinstance(outcome, tuple)]:
             _extend_log(connection, key, rows)
-    return outcomes
+    return [outcome[0] if isinstance(outcome, tuple) else outcome for outcome in outcomes]
 
 
 def _extend_log(connection: Connection, key: Key, rows: Sequence[Row]) -> None:
@@ -65,17 +52,20 @@ def _extend_log(connection: Connection, key: Key, rows: Sequence[Row]) -> None:
         entry = _entry(key, end.position + 1, row)
         end = next_head(key, end, entry)
         entries.append(
-            {
-                "position": entry.position,
-                "conversation": entry.conversation,
-                "version": entry.version,
-                "last_sequence": entry.last_sequence,
-                "last_hash": entry.last_hash,
-                "row_mac": entry.row_mac,
-            }
+            (
+                entry.position,
+                entry.conversation,
+                entry.version,
+                entry.last_sequence,
+                entry.last_hash,
+                entry.row_mac,
+            )
         )
-    connection.execute(insert(log), entries)
+    insert_rows(connection, log, _LOG_COLUMNS, entries)
     connection.execute(update(head).values(position=end.position, mac=end.mac))
+
+
+_LOG_COLUMNS = tuple(column.name for column in log.columns)
 
 
 def _entry(key: Key, position: int, row: Row) -> LogEntry:

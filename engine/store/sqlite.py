@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -48,6 +50,7 @@ def sqlite_database(path: Path, options: SqliteOptions) -> Database:
         reader=_engine(path, _read_pragmas(options), "BEGIN", options.readers),
         readers=options.readers,
         fault=fault,
+        turn=partial(_turn, path.with_name(f"{path.name}.writer"), options.busy_ms),
     )
     try:
         with faults(fault):
@@ -127,6 +130,27 @@ def _engine(path: Path, pragmas: tuple[str, ...], begin: str, connections: int) 
     event.listen(engine, "connect", connected)
     event.listen(engine, "begin", begun)
     return engine
+
+
+@contextlib.contextmanager
+def _turn(path: Path, busy_ms: int) -> Iterator[None]:
+    """No other process that waits its turn writes inside.
+
+    SQLite lets writers wait by sleeping for longer and longer, up to a tenth of a second: of two busy processes one
+    would starve. Whoever has waited in vain goes on, and SQLite says whether it may write.
+    """
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        until = time.monotonic() + busy_ms / 1000
+        while time.monotonic() < until:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(0.0005)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _require_wal(database: Database) -> None:

@@ -1,95 +1,301 @@
-"""One commit inside an open database transaction: what is refused, then what is written."""
+"""Commits inside an open database transaction: what is refused, then what is written, for a whole group at once."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Table, bindparam, delete, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, delete, or_, select, update
 
 from .chain import GENESIS, Row, Sealed, record_hash
-from .commit import Answer, Commit, Committed, Digest, IdempotencyKey, Owner, Unseen
-from .errors import AlreadyRequested, Conflict, LeaseHeld, NotInFlight, OutboxRefused
-from .read import ConversationRow, find_conversation, find_request
+from .commit import (
+    Answered,
+    Commit,
+    Committed,
+    Digest,
+    Erased,
+    IdempotencyKey,
+    InFlight,
+    Mismatch,
+    Owner,
+    Seen,
+    Status,
+)
+from .errors import AlreadyRequested, Conflict, LeaseHeld, NotInFlight, OutboxRefused, Refused
+from .insert import insert_rows, put_rows
 from .tables import conversations, outbox, personal, records, requests
 
-Rows: TypeAlias = "list[dict[str, Any]]"  # parameters of one statement, column by column
+_Lease: TypeAlias = "tuple[str | None, int | None]"  # owner and expiry
 
-_UPDATE = update(conversations).where(
-    conversations.c.id == bindparam("found_id"), conversations.c.version == bindparam("found_version")
+_CONVERSATIONS = select(
+    conversations.c.id,
+    conversations.c.version,
+    conversations.c.lease_owner,
+    conversations.c.lease_expires,
+    conversations.c.last_sequence,
+    conversations.c.last_hash,
+).where(conversations.c.id.in_(bindparam("ids", expanding=True)))
+_REQUESTS = select(requests).where(
+    requests.c.conversation.in_(bindparam("ids", expanding=True)),
+    requests.c.request_id.in_(bindparam("requests", expanding=True)),
 )
-_ANSWER = (
-    update(requests)
-    .where(requests.c.conversation == bindparam("of"), requests.c.request_id == bindparam("id"))
-    .where(requests.c.answered.is_(False))
-    .values(answered=True, response=bindparam("bytes"))
+_OUTBOX = select(outbox.c.key, outbox.c.conversation, outbox.c.status).where(
+    outbox.c.key.in_(bindparam("keys", expanding=True))
 )
+_CONVERSATION_COLUMNS = tuple(column.name for column in conversations.columns)
+_RECORD_COLUMNS = tuple(column.name for column in records.columns)
+_PERSONAL_COLUMNS = tuple(column.name for column in personal.columns)
+_REQUEST_COLUMNS = tuple(column.name for column in requests.columns)
+_OUTBOX_COLUMNS = ("conversation", "sequence", "kind", "payload", "key", "status")
 
 
-def write_commit(connection: Connection, sealed: Sealed) -> tuple[Committed, Row]:
-    """The commit is written, and the conversation's row is as returned; or a `Refused` was raised.
+def write_commits(connection: Connection, group: Sequence[Sealed]) -> list[tuple[Committed, Row] | Refused]:
+    """Every commit that is not refused is written, and its conversation's row is as returned.
 
-    After a `Refused` the caller undoes what was written of this commit.
+    Each is judged as if those before it had been written one by one. What is refused changes nothing.
     """
-    commit = sealed.commit
-    found = find_conversation(connection, commit.conversation)
-    _refuse_requests(connection, commit)
-    _refuse_lease(commit, found)
-    if (version := found.version if found else 0) != commit.expected_version:
-        raise Conflict(commit.conversation, commit.expected_version, version)
-    first = found.last_sequence + 1 if found else 1
-    if commit.erase:
-        _erase(connection, commit)
-    rows = _record_rows(sealed, first, found.last_hash if found else GENESIS)
-    row = _row(sealed, found, rows)
-    _write_conversation(connection, commit, row)
-    _write_records(connection, sealed, rows)
-    _write_requests(connection, commit)
-    _write_outbox(connection, sealed, first)
-    committed = Committed(version=row.version, last_sequence=row.last_sequence, last_hash=Digest(row.last_hash))
-    return committed, row
+    outcomes: list[tuple[Committed, Row] | Refused] = []
+    for run in _runs(group):
+        batch = _read(connection, run)
+        outcomes += [batch.take(sealed) for sealed in run]
+        batch.write(connection)
+    return outcomes
 
 
-def _refuse_requests(connection: Connection, commit: Commit) -> None:
-    for request in commit.requests:
-        found = find_request(connection, commit.conversation, request.id, request.body_digest)
-        if not isinstance(found, Unseen):
-            raise AlreadyRequested(commit.conversation, request.id, found)
+def _runs(group: Sequence[Sealed]) -> Iterator[list[Sealed]]:
+    """The group in runs; a commit that erases opens one, so that what it erases is in the tables."""
+    run: list[Sealed] = []
+    for sealed in group:
+        if sealed.commit.erase and run:
+            yield run
+            run = []
+        run.append(sealed)
+    yield run
 
 
-def _refuse_lease(commit: Commit, found: ConversationRow | None) -> None:
-    if found is None or found.lease_owner is None or found.lease_expires is None:
-        return
-    if found.lease_owner != commit.owner and found.lease_expires > commit.now:
-        raise LeaseHeld(commit.conversation, Owner(found.lease_owner), found.lease_expires)
+@dataclass(frozen=True, slots=True)
+class _Stand:
+    """Where a conversation stands, as far as the next commit must know."""
+
+    version: int = 0
+    lease_owner: str | None = None
+    lease_expires: int | None = None
+    last_sequence: int = 0
+    last_hash: str = GENESIS
 
 
-def _record_rows(sealed: Sealed, first: int, previous: str) -> Rows:
-    rows: Rows = []
-    conversation = sealed.commit.conversation
-    for sequence, record in enumerate(sealed.records, first):
-        own = record_hash(previous, conversation, sequence, record.request_id, record.at, record.body, record.digests)
-        rows.append(
-            {
-                "conversation": conversation,
-                "sequence": sequence,
-                "request_id": record.request_id,
-                "at": record.at,
-                "body": record.body,
-                "digests": record.digests,
-                "previous": previous,
-                "hash": own,
-            }
+@dataclass(slots=True)
+class _Request:
+    digest: str
+    answered: bool
+    response: bytes | None
+
+
+@dataclass(slots=True)
+class _Entry:
+    conversation: str
+    status: Status
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What is stored, changed in memory by one commit after the other, and the rows to write."""
+
+    stands: dict[str, _Stand]
+    requests: dict[tuple[str, str], _Request]
+    entries: dict[str, _Entry]
+    rows: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    records: list[tuple[Any, ...]] = field(default_factory=list)
+    personal: list[tuple[Any, ...]] = field(default_factory=list)
+    changed: set[tuple[str, str]] = field(default_factory=set)
+    outbox: dict[str, tuple[Any, ...]] = field(default_factory=dict)  # new ones, by key
+    moved: dict[str, Status] = field(default_factory=dict)  # those that were there, by key
+    erased: list[Commit] = field(default_factory=list)
+
+    def take(self, sealed: Sealed) -> tuple[Committed, Row] | Refused:
+        """The commit is part of the batch, or refused."""
+        commit = sealed.commit
+        stand = self.stands.get(commit.conversation, _Stand())
+        refused = (
+            self._refused_request(commit)
+            or _refused_lease(commit, stand)
+            or _refused_version(commit, stand)
+            or self._refused_answer(commit)
+            or self._refused_outbox(commit)
         )
-        previous = own
-    return rows
+        if refused is not None:
+            return refused
+        if commit.erase:
+            self._forget(commit)
+        chained = list(_chained(sealed, stand))
+        row = _row(sealed, chained[-1] if chained else (stand.last_sequence, stand.last_hash))
+        lease: _Lease = (commit.lease.owner, commit.lease.expires) if commit.lease else (None, None)
+        self.stands[commit.conversation] = _Stand(row.version, *lease, row.last_sequence, row.last_hash)
+        self.rows[commit.conversation] = _conversation_row(row, lease)
+        self._add_records(sealed, stand, chained)
+        self._add_requests(commit)
+        self._add_outbox(sealed, stand.last_sequence + 1)
+        committed = Committed(version=row.version, last_sequence=row.last_sequence, last_hash=Digest(row.last_hash))
+        return committed, row
+
+    def write(self, connection: Connection) -> None:
+        """All rows are in their tables."""
+        for commit in self.erased:
+            _erase(connection, commit)
+        put_rows(connection, conversations, _CONVERSATION_COLUMNS, list(self.rows.values()))
+        insert_rows(connection, records, _RECORD_COLUMNS, self.records)
+        insert_rows(connection, personal, _PERSONAL_COLUMNS, self.personal)
+        asked = [
+            (*place, found.digest, found.answered, found.response)
+            for place in sorted(self.changed)
+            for found in (self.requests[place],)
+        ]
+        put_rows(connection, requests, _REQUEST_COLUMNS, asked)
+        insert_rows(connection, outbox, _OUTBOX_COLUMNS, list(self.outbox.values()))
+        for status in set(self.moved.values()):
+            keys = [key for key, after in self.moved.items() if after == status]
+            connection.execute(update(outbox).where(outbox.c.key.in_(keys)).values(status=status))
+
+    # --- what is refused ---------------------------------------------------------------------------------------------
+
+    def _refused_request(self, commit: Commit) -> Refused | None:
+        for request in commit.requests:
+            found = self.requests.get((commit.conversation, request.id))
+            if found is not None:
+                return AlreadyRequested(commit.conversation, request.id, _seen(found, request.body_digest))
+        return None
+
+    def _refused_answer(self, commit: Commit) -> Refused | None:
+        opened = {request.id for request in commit.requests}
+        for answer in commit.answers:
+            found = self.requests.get((commit.conversation, answer.id))
+            if answer.id not in opened and (found is None or found.answered):
+                return NotInFlight(commit.conversation, answer.id)
+        if len({answer.id for answer in commit.answers}) != len(commit.answers):
+            return NotInFlight(commit.conversation, commit.answers[-1].id)
+        return None
+
+    def _refused_outbox(self, commit: Commit) -> Refused | None:
+        keys = [entry.key for entry in commit.outbox]
+        known = [key for key in keys if key in self.entries]
+        if known or len(set(keys)) != len(keys):
+            return OutboxRefused(commit.conversation, tuple(known or keys), "the key is used already")
+        status: dict[str, Status] = dict.fromkeys(keys, "pending")
+        for key in {*commit.taken, *commit.done} - set(keys):
+            entry = self.entries.get(key)
+            if entry is not None and entry.conversation == commit.conversation:
+                status[key] = entry.status
+        for moved, before, after in ((commit.taken, ("pending",), "taken"), (commit.done, _UNDONE, "done")):
+            if any(status.get(key) not in before for key in moved) or len(set(moved)) != len(moved):
+                return OutboxRefused(commit.conversation, moved, f"not all are there to become {after}")
+            status |= dict.fromkeys(moved, "taken" if after == "taken" else "done")
+        return None
+
+    def _forget(self, commit: Commit) -> None:
+        """What was answered before the commit is erased."""
+        self.erased.append(commit)
+        for (conversation, _), found in self.requests.items():
+            if conversation == commit.conversation and found.answered:
+                found.response = None
+
+    # --- what is written ---------------------------------------------------------------------------------------------
+
+    def _add_records(self, sealed: Sealed, stand: _Stand, chained: list[tuple[int, str]]) -> None:
+        previous, conversation = stand.last_hash, sealed.commit.conversation
+        for (sequence, own), record in zip(chained, sealed.records, strict=True):
+            self.records.append(
+                (conversation, sequence, record.request_id, record.at, record.body, record.digests, previous, own)
+            )
+            self.personal += [
+                (conversation, sequence, value.path, value.value, value.salt) for value in record.personal
+            ]
+            previous = own
+
+    def _add_requests(self, commit: Commit) -> None:
+        for request in commit.requests:
+            self.requests[commit.conversation, request.id] = _Request(request.body_digest, False, None)
+            self.changed.add((commit.conversation, request.id))
+        for answer in commit.answers:
+            found = self.requests[commit.conversation, answer.id]
+            found.answered, found.response = True, answer.response
+            self.changed.add((commit.conversation, answer.id))
+
+    def _add_outbox(self, sealed: Sealed, first: int) -> None:
+        commit = sealed.commit
+        for entry, payload in zip(commit.outbox, sealed.payloads, strict=True):
+            self.entries[entry.key] = _Entry(commit.conversation, "pending")
+            row = (commit.conversation, first + entry.record, entry.kind, payload, entry.key, "pending")
+            self.outbox[entry.key] = row
+        for key in commit.taken:
+            self._move(key, "taken")
+        for key in commit.done:
+            self._move(key, "done")
+
+    def _move(self, key: IdempotencyKey, status: Status) -> None:
+        self.entries[key].status = status
+        if key in self.outbox:
+            self.outbox[key] = (*self.outbox[key][:-1], status)
+        else:
+            self.moved[key] = status
 
 
-def _row(sealed: Sealed, found: ConversationRow | None, rows: Rows) -> Row:
+_UNDONE = ("pending", "taken")
+
+
+def _read(connection: Connection, run: Sequence[Sealed]) -> _Batch:
+    """What is stored of all that the commits are about."""
+    commits = [sealed.commit for sealed in run]
+    ids = sorted({commit.conversation for commit in commits})
+    stands = {row[0]: _Stand(*row[1:]) for row in connection.execute(_CONVERSATIONS, {"ids": ids})}
+    asked = {request.id for commit in commits for request in commit.requests}
+    asked |= {answer.id for commit in commits for answer in commit.answers}
+    found: dict[tuple[str, str], _Request] = {}
+    if asked:
+        rows = connection.execute(_REQUESTS, {"ids": ids, "requests": sorted(asked)})
+        found = {(row[0], row[1]): _Request(*row[2:]) for row in rows}
+    keys = {entry.key for commit in commits for entry in commit.outbox}
+    keys.update(key for commit in commits for key in (*commit.taken, *commit.done))
+    entries: dict[str, _Entry] = {}
+    if keys:
+        entries = {row[0]: _Entry(*row[1:]) for row in connection.execute(_OUTBOX, {"keys": sorted(keys)})}
+    return _Batch(stands, found, entries)
+
+
+def _refused_lease(commit: Commit, stand: _Stand) -> Refused | None:
+    if stand.lease_owner is None or stand.lease_expires is None:
+        return None
+    if stand.lease_owner == commit.owner or stand.lease_expires <= commit.now:
+        return None
+    return LeaseHeld(commit.conversation, Owner(stand.lease_owner), stand.lease_expires)
+
+
+def _refused_version(commit: Commit, stand: _Stand) -> Refused | None:
+    if stand.version == commit.expected_version:
+        return None
+    return Conflict(commit.conversation, commit.expected_version, stand.version)
+
+
+def _seen(found: _Request, digest: str) -> Seen:
+    if found.digest != digest:
+        return Mismatch(Digest(found.digest))
+    if not found.answered:
+        return InFlight()
+    return Erased() if found.response is None else Answered(found.response)
+
+
+def _chained(sealed: Sealed, stand: _Stand) -> Iterator[tuple[int, str]]:
+    """The place and the hash of each record."""
+    previous, conversation = stand.last_hash, sealed.commit.conversation
+    for sequence, record in enumerate(sealed.records, stand.last_sequence + 1):
+        previous = record_hash(
+            previous, conversation, sequence, record.request_id, record.at, record.body, record.digests
+        )
+        yield sequence, previous
+
+
+def _row(sealed: Sealed, last: tuple[int, str]) -> Row:
     commit = sealed.commit
-    if rows:
-        last_sequence, last_hash = rows[-1]["sequence"], rows[-1]["hash"]
-    else:
-        last_sequence, last_hash = (found.last_sequence, found.last_hash) if found else (0, GENESIS)
     return Row(
         conversation=commit.conversation,
         version=commit.expected_version + 1,
@@ -98,108 +304,14 @@ def _row(sealed: Sealed, found: ConversationRow | None, rows: Rows) -> Row:
         state=sealed.state,
         open=commit.open,
         over=commit.over,
-        last_sequence=last_sequence,
-        last_hash=last_hash,
+        last_sequence=last[0],
+        last_hash=last[1],
     )
 
 
-def _write_conversation(connection: Connection, commit: Commit, row: Row) -> None:
-    values = {
-        "version": row.version,
-        "policy": row.policy,
-        "policy_digest": row.policy_digest,
-        "state": row.state,
-        "open": row.open,
-        "over": row.over,
-        "lease_owner": commit.lease.owner if commit.lease else None,
-        "lease_expires": commit.lease.expires if commit.lease else None,
-        "last_sequence": row.last_sequence,
-        "last_hash": row.last_hash,
-    }
-    if commit.expected_version == 0:
-        connection.execute(insert(conversations), {"id": row.conversation, **values})
-        return
-    where = {"found_id": row.conversation, "found_version": commit.expected_version}
-    if connection.execute(_UPDATE, {**values, **where}).rowcount != 1:
-        raise Conflict(commit.conversation, commit.expected_version, row.version)
-
-
-def _write_records(connection: Connection, sealed: Sealed, rows: Rows) -> None:
-    _insert(connection, records, rows)
-    values = [
-        {
-            "conversation": row["conversation"],
-            "sequence": row["sequence"],
-            "path": value.path,
-            "value": value.value,
-            "salt": value.salt,
-        }
-        for row, record in zip(rows, sealed.records, strict=True)
-        for value in record.personal
-    ]
-    _insert(connection, personal, values)
-
-
-def _write_requests(connection: Connection, commit: Commit) -> None:
-    opened = [
-        {
-            "conversation": commit.conversation,
-            "request_id": request.id,
-            "body_digest": request.body_digest,
-            "answered": False,
-        }
-        for request in commit.requests
-    ]
-    _insert(connection, requests, opened)
-    for answer in commit.answers:
-        _answer(connection, commit, answer)
-
-
-def _answer(connection: Connection, commit: Commit, answer: Answer) -> None:
-    values = {"of": commit.conversation, "id": answer.id, "bytes": answer.response}
-    if connection.execute(_ANSWER, values).rowcount != 1:
-        raise NotInFlight(commit.conversation, answer.id)
-
-
-def _write_outbox(connection: Connection, sealed: Sealed, first: int) -> None:
-    commit = sealed.commit
-    if commit.outbox:
-        _refuse_keys(connection, commit)
-    entries = [
-        {
-            "conversation": commit.conversation,
-            "sequence": first + entry.record,
-            "kind": entry.kind,
-            "payload": payload,
-            "key": entry.key,
-            "status": "pending",
-        }
-        for entry, payload in zip(commit.outbox, sealed.payloads, strict=True)
-    ]
-    _insert(connection, outbox, entries)
-    _advance(connection, commit, commit.taken, ("pending",), "taken")
-    _advance(connection, commit, commit.done, ("pending", "taken"), "done")
-
-
-def _refuse_keys(connection: Connection, commit: Commit) -> None:
-    keys = [entry.key for entry in commit.outbox]
-    known = connection.scalars(select(outbox.c.key).where(outbox.c.key.in_(keys))).all()
-    if known or len(set(keys)) != len(keys):
-        raise OutboxRefused(commit.conversation, tuple(map(IdempotencyKey, known or keys)), "the key is used already")
-
-
-def _advance(
-    connection: Connection, commit: Commit, keys: tuple[IdempotencyKey, ...], before: tuple[str, ...], after: str
-) -> None:
-    if not keys:
-        return
-    moved = connection.execute(
-        update(outbox)
-        .where(outbox.c.conversation == commit.conversation, outbox.c.key.in_(keys), outbox.c.status.in_(before))
-        .values(status=after)
-    )
-    if moved.rowcount != len(keys):
-        raise OutboxRefused(commit.conversation, keys, f"not all are there to become {after}")
+def _conversation_row(row: Row, lease: _Lease) -> tuple[Any, ...]:
+    values = (row.version, row.policy, row.policy_digest, row.state, row.open, row.over)
+    return (row.conversation, *values, *lease, row.last_sequence, row.last_hash)
 
 
 def _erase(connection: Connection, commit: Commit) -> None:
@@ -210,8 +322,3 @@ def _erase(connection: Connection, commit: Commit) -> None:
     )
     done = or_(outbox.c.status == "done", outbox.c.key.in_(commit.done))
     connection.execute(update(outbox).where(outbox.c.conversation == here, done).values(payload=None))
-
-
-def _insert(connection: Connection, table: Table, rows: Rows) -> None:
-    if rows:
-        connection.execute(insert(table), rows)

@@ -68,9 +68,14 @@ class Writer:
                 outcomes = self._write([waiting.sealed for waiting in group])
             except Exception as error:  # the outermost loop of this thread: every caller must hear of it
                 outcomes = [Unusable(self._where, f"unexpected {error!r}") for _ in group]
-            for waiting, outcome in zip(group, outcomes, strict=True):
-                with contextlib.suppress(RuntimeError):  # the caller's loop is gone, and the caller with it
-                    waiting.loop.call_soon_threadsafe(_settle, waiting.future, outcome)
+            for loop in {waiting.loop for waiting in group}:
+                settled = [
+                    (waiting.future, outcome)
+                    for waiting, outcome in zip(group, outcomes, strict=True)
+                    if waiting.loop is loop
+                ]
+                with contextlib.suppress(RuntimeError):  # the callers' loop is gone, and the callers with it
+                    loop.call_soon_threadsafe(_settle, settled)
 
     def _next_group(self) -> list[_Waiting]:
         first = self._queue.get()
@@ -87,13 +92,14 @@ class Writer:
         return group
 
 
-def _settle(future: asyncio.Future[Committed], outcome: Outcome) -> None:
-    if future.done():
-        return
-    match outcome:
-        case Committed():
-            future.set_result(outcome)
-        case StoreError():
-            future.set_exception(outcome)
-        case never:
-            assert_never(never)
+def _settle(settled: Sequence[tuple[asyncio.Future[Committed], Outcome]]) -> None:
+    for future, outcome in settled:
+        if future.done():
+            continue
+        match outcome:
+            case Committed():
+                future.set_result(outcome)
+            case StoreError():
+                future.set_exception(outcome)
+            case never:
+                assert_never(never)

@@ -17,15 +17,17 @@ from charter.dsl.load import Loaded, load
 from charter.dsl.program import EventKind, Program
 from charter.dsl.types import Value
 from charter.engine.asks import Ask, Failed, Suggested
+from charter.engine.calls import Call, Called
+from charter.engine.clock import Clock
 from charter.engine.conversations import Conversations
 from charter.engine.decide import decider
-from charter.engine.deployment import Deployment
+from charter.engine.deployment import AgentAt, Deployment
 from charter.engine.flight import Flight
+from charter.engine.ports import Agents, Decider, Ports, Tools
 from charter.engine.record import recorder
 from charter.engine.refused import Refused
 from charter.engine.server import Settings, serve
 from charter.engine.store import ConversationId, Digest, Key, Owner, RequestId, Store, open_store
-from charter.engine.turn import Decider, Ports
 from charter.v1 import conversations_pb2 as pb
 from charter.v1.conversations_pb2_grpc import ConversationsStub
 
@@ -124,6 +126,36 @@ class HeldAgents:
         return self._answers.setdefault(number, asyncio.get_running_loop().create_future())
 
 
+@dataclass
+class HeldTools:
+    """Tools that answer when the test says so. `called` is what was called so far; answers may be given beforehand."""
+
+    called: list[Call] = field(default_factory=list)
+    _answers: dict[int, asyncio.Future[Called]] = field(default_factory=dict)
+    _more: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def call(self, call: Call) -> Called:
+        number = len(self.called)
+        self.called.append(call)
+        self._more.set()
+        return await asyncio.shield(self._future(number))
+
+    async def until_called(self, count: int) -> Call:
+        """The call of that number, from 1, once it came."""
+        async with asyncio.timeout(20):
+            while len(self.called) < count:
+                self._more.clear()
+                await self._more.wait()
+        return self.called[count - 1]
+
+    def answer(self, number: int, answer: Called) -> None:
+        """The answer to the call of that number, from 1."""
+        self._future(number - 1).set_result(answer)
+
+    def _future(self, number: int) -> asyncio.Future[Called]:
+        return self._answers.setdefault(number, asyncio.get_running_loop().create_future())
+
+
 class TickingClock:
     """Goes on by a second whenever it is read."""
 
@@ -166,14 +198,24 @@ class Caller:
         return await self.send("start", channel="voice", language=language, caller=None)
 
 
-def ports(program: Program, decides: Decider, agents: HeldAgents, store: Store, owner: str = "test") -> Ports:
-    """A turn's ports: these, and a clock that ticks."""
+def ports(
+    program: Program,
+    decides: Decider,
+    agents: Agents,
+    store: Store,
+    owner: str = "test",
+    *,
+    tools: Tools | None = None,
+    clock: Clock | None = None,
+) -> Ports:
+    """A turn's ports: these, and a clock that ticks unless another one is given."""
     return Ports(
         recorder=recorder(program),
         decider=decides,
         agents=agents,
+        tools=tools or HeldTools(),
         store=store,
-        clock=TickingClock(),
+        clock=clock or TickingClock(),
         owner=Owner(owner),
     )
 
@@ -221,12 +263,17 @@ class Server:
 
 @asynccontextmanager
 async def server(
-    program: Program, store: Path, agents: Mapping[str, str] | None = None, *, reflection: bool = False
+    program: Program,
+    store: Path,
+    agents: Mapping[str, str] | None = None,
+    tools: Mapping[str, str] | None = None,
+    *,
+    reflection: bool = False,
 ) -> AsyncIterator[Server]:
     """A server for the policy over the store in this file, with agents at these addresses."""
-    settings = Settings(
-        store=store, key=KEY, deployment=Deployment(agents or {}), listen="127.0.0.1:0", reflection=reflection
-    )
+    placed = {name: AgentAt(address) for name, address in (agents or {}).items()}
+    deployment = Deployment(placed, tools or {})
+    settings = Settings(store=store, key=KEY, deployment=deployment, listen="127.0.0.1:0", reflection=reflection)
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     stop, warnings = asyncio.Event(), list[str]()
     task = asyncio.create_task(

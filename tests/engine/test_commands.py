@@ -9,7 +9,6 @@ from serving import CARD_SUPPORT, KEY, Caller, HeldAgents, checked, policy_folde
 from sqlalchemy import create_engine, text
 
 from charter.cli import main
-from charter.dsl.load import Loaded, load
 from charter.engine.conversations import Conversations
 from charter.engine.decide import Decider
 from charter.engine.rule_kernel import RuleKernel
@@ -59,22 +58,6 @@ def test_a_deployment_that_cannot_be_read_exits_2(tmp_path: Path) -> None:
 @pytest.mark.parametrize("store", ["postgresql://somewhere", "sqlite:///"])
 def test_a_store_that_is_none_exits_2(tmp_path: Path, store: str) -> None:
     assert charter("serve", policy_folder(tmp_path / "policy"), "--store", store).exit_code == 2
-
-
-def test_a_policy_that_the_server_cannot_carry_out_is_refused(tmp_path: Path) -> None:
-    calling = (
-        CARD_SUPPORT.replace("do ask classify", 'do ask classify  call look_up(phone: "1")')
-        + """
-tool look_up(phone: id) returns { found: bool } reads within 2 s
-rule looked on look_up or look_up fails do note "looked up"
-"""
-    )
-    folder = policy_folder(tmp_path / "policy", calling)
-    loaded = load(folder)
-    assert isinstance(loaded, Loaded), str(loaded)
-    result = charter("serve", folder, "--store", f"sqlite:///{tmp_path / 'x.db'}")
-    assert result.exit_code == 2
-    assert "this server cannot `call look_up`" in result.stderr
 
 
 def test_an_address_that_is_taken_exits_2(tmp_path: Path) -> None:

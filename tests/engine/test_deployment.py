@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from charter.engine.deployment import BadDeployment, Deployment, read_deployment
+from charter.engine.breaker import BreakerRule
+from charter.engine.deployment import AgentAt, BadDeployment, Deployment, read_deployment
 
 
 def written(folder: Path, text: str) -> Path:
@@ -21,6 +22,12 @@ def test_agents_store_and_key_are_found_relative_to_the_file(tmp_path: Path) -> 
 address = "127.0.0.1:7001"
 [agents.spare]
 address = "[::1]:7002"
+breaker = {failures = 5, seconds = 30}
+hedge_ms = 80
+[tools."*"]
+address = "127.0.0.1:7003"
+[tools.find_account]
+address = "127.0.0.1:7004"
 [store]
 url = "sqlite:///data/charter.db"
 [audit]
@@ -28,7 +35,8 @@ key_file = "secret/audit.key"
 """,
     )
     assert read_deployment(path) == Deployment(
-        agents={"classify": "127.0.0.1:7001", "spare": "[::1]:7002"},
+        agents={"classify": AgentAt("127.0.0.1:7001"), "spare": AgentAt("[::1]:7002", BreakerRule(5, 30), 80)},
+        tools={"*": "127.0.0.1:7003", "find_account": "127.0.0.1:7004"},
         store=f"sqlite:///{tmp_path}/data/charter.db",
         key_file=tmp_path / "secret/audit.key",
     )
@@ -41,11 +49,20 @@ def test_an_empty_file_leaves_everything_to_the_defaults(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ('[agents.classify]\naddres = "a:1"', ":2: unknown key `addres` in [agents.classify]; there are `address`"),
+        (
+            '[agents.classify]\naddres = "a:1"',
+            ":2: unknown key `addres` in [agents.classify]; there are `address`, `breaker`, `hedge_ms`",
+        ),
         ("[agents.classify]", ":1: [agents.classify] has no `address`"),
         ('\n[agents.classify]\naddress = "nowhere"', ":3: `nowhere` is no address of agent `classify`"),
+        (
+            '[agents.a]\naddress = "a:1"\nbreaker = {failures = 5}',
+            ":3: a breaker of [agents.a] has both: {failures = 5, seconds = 30}",
+        ),
+        ('[agents.a]\naddress = "a:1"\nhedge_ms = 0', ":3: `hedge_ms` in [agents.a] must be a whole number above 0"),
+        ('[tools.a]\naddress = "bank"', ":2: `bank` is no address of tool `a`"),
         ("[agents.classify]\naddress = 7001", ":2: `address` in [agents.classify] must be a text"),
-        ('[stores]\nurl = "x"', ":1: unknown key `stores`; there are `agents`, `audit`, `store`"),
+        ('[stores]\nurl = "x"', ":1: unknown key `stores`; there are `agents`, `audit`, `store`, `tools`"),
         ('store = "sqlite:///x.db"', ":1: `store` must be a table: write [store]"),
         ("[store]\nurl = ", ": Invalid value (at end of document)"),
     ],

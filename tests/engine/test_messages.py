@@ -21,8 +21,7 @@ from charter.dsl.types import (
     Value,
 )
 from charter.dsl.values import Misfit
-from charter.engine.messages import duration, event_of, from_message, from_record, timestamp, to_fields, to_message
-from charter.v1 import conversations_pb2 as pb
+from charter.engine.messages import duration, from_message, from_record, timestamp, to_fields, to_message
 from charter.v1 import values_pb2
 from charter.v1.values_pb2 import Field, Record
 
@@ -106,46 +105,6 @@ def test_an_optional_field_may_be_left_out() -> None:
 def test_a_record_outside_the_schema_is_refused(fields: tuple[Field, ...], complaint: str) -> None:
     with pytest.raises(Misfit, match=complaint):
         from_record(suggestion(*fields), FIELDS, "it")
-
-
-@pytest.mark.parametrize(
-    ("request_", "kind", "fields"),
-    [
-        (
-            pb.TurnRequest(start=pb.Start(policy="p", channel=pb.CHANNEL_CHAT, language="de", caller="007")),
-            "start",
-            {"channel": "chat", "language": "de", "caller": "007"},
-        ),
-        (
-            pb.TurnRequest(start=pb.Start(policy="p", channel=pb.CHANNEL_VOICE, language="en")),
-            "start",
-            {"channel": "voice", "language": "en", "caller": None},
-        ),
-        (pb.TurnRequest(utterance=pb.Utterance(text="Hi")), "utterance", {"text": "Hi"}),
-        (pb.TurnRequest(keys=pb.Keys(digits="1#")), "keys", {"digits": "1#"}),
-        (pb.TurnRequest(silence=pb.Silence()), "silence", {}),
-        (pb.TurnRequest(hangup=pb.Hangup()), "hangup", {}),
-        (pb.TurnRequest(escalated=pb.Escalated(queue="general")), "escalated general", {}),
-        (
-            pb.TurnRequest(escalate_failed=pb.EscalateFailed(queue="general")),
-            "escalate general fails",
-            {"reason": "error"},
-        ),
-    ],
-)
-def test_a_request_is_the_event_that_it_reports(request_: pb.TurnRequest, kind: str, fields: dict[str, Value]) -> None:
-    assert event_of(request_) == (kind, fields)
-
-
-def test_every_event_of_the_contract_is_known_here() -> None:
-    events = pb.TurnRequest.DESCRIPTOR.oneofs_by_name["event"].fields
-    assert events
-    for event in events:
-        request = pb.TurnRequest()
-        getattr(request, event.name).SetInParent()
-        if event.name == "start":
-            request.start.channel = pb.CHANNEL_VOICE
-        assert event_of(request)
 
 
 @given(MS)

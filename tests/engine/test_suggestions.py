@@ -13,6 +13,8 @@ from serving import scripted_agent, suggest
 from charter.dsl.program import Agent
 from charter.dsl.types import DecimalType, EnumType
 from charter.engine.asks import Ask, Failed, Reason, Suggested
+from charter.engine.breaker import Breaker, BreakerRule
+from charter.engine.deployment import AgentAt
 from charter.engine.suggestions import MAX_ANSWER_BYTES, GrpcAgents
 
 FIELDS = (("intent", EnumType("Intent", ("lost_card", "human"))), ("confidence", DecimalType(4, 0, 10_000)))
@@ -28,10 +30,15 @@ def ask(*chain: Agent, seconds: float = 10.0) -> Ask:
     return Ask(id="ask.1", chain=chain or (agent(),), utterance="I lost my card", language="en", until=until)
 
 
+def at(**addresses: str) -> dict[str, AgentAt]:
+    """Agents at these addresses."""
+    return {name: AgentAt(address) for name, address in addresses.items()}
+
+
 @asynccontextmanager
 async def agents(folder: Path, *replies: str) -> AsyncIterator[GrpcAgents]:
     """`classify` follows this script."""
-    async with scripted_agent(folder, *replies) as address, GrpcAgents({"classify": address}) as them:
+    async with scripted_agent(folder, *replies) as address, GrpcAgents(at(classify=address)) as them:
         yield them
 
 
@@ -111,7 +118,7 @@ async def test_no_agent_is_waited_for_longer_than_the_turn_can_wait(tmp_path: Pa
 
 
 async def test_an_agent_that_is_down_or_has_no_address_is_an_error() -> None:
-    async with GrpcAgents({"classify": f"127.0.0.1:{free_port()}"}) as them:
+    async with GrpcAgents(at(classify=f"127.0.0.1:{free_port()}")) as them:
         assert failed(await them.ask(ask())) is Reason.ERROR
         assert failed(await them.ask(ask(agent("unknown")))) is Reason.ERROR
 
@@ -121,7 +128,8 @@ async def test_an_agent_that_dies_in_the_middle_of_a_call_is_an_error() -> None:
         writer.close()
 
     server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
-    async with server, GrpcAgents({"classify": f"127.0.0.1:{server.sockets[0].getsockname()[1]}"}) as them:
+    address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, GrpcAgents(at(classify=address)) as them:
         assert failed(await them.ask(ask())) is Reason.ERROR
 
 
@@ -130,7 +138,7 @@ async def test_the_next_of_the_chain_answers_in_its_name(tmp_path: Path) -> None
         scripted_agent(tmp_path, '{"hang": true}') as slow,
         scripted_agent(tmp_path, '{"garbage": "ff"}') as broken,
         scripted_agent(tmp_path, suggest("human", "0.8")) as good,
-        GrpcAgents({"classify": slow, "second": broken, "third": good}) as them,
+        GrpcAgents(at(classify=slow, second=broken, third=good)) as them,
     ):
         chain = (agent(within=100), agent("second"), agent("third"))
         answer = await them.ask(ask(*chain))
@@ -147,7 +155,7 @@ async def test_the_next_of_the_chain_answers_in_its_name(tmp_path: Path) -> None
 async def test_an_agent_that_comes_back_is_used_again(tmp_path: Path) -> None:
     async with scripted_agent(tmp_path, suggest("human", "0.9")) as address:
         pass
-    async with GrpcAgents({"classify": address}) as them:
+    async with GrpcAgents(at(classify=address)) as them:
         assert failed(await them.ask(ask())) is Reason.ERROR
         async with scripted_agent(tmp_path, suggest("human", "0.9"), listen=address), asyncio.timeout(10):
             while isinstance(await them.ask(ask()), Failed):
@@ -159,7 +167,7 @@ async def test_an_operator_is_told_what_will_fail(tmp_path: Path) -> None:
         {"name": "intent", "type": "enum", "symbols": ["lost_card", "robbery"]}, {"name": "mood", "type": "bool"}]}}"""
     async with scripted_agent(tmp_path, described.replace("\n", " ")) as address:
         down = f"127.0.0.1:{free_port()}"
-        async with GrpcAgents({"classify": address, "second": down}) as them:
+        async with GrpcAgents(at(classify=address, second=down)) as them:
             assert await them.complaints([agent(), agent("second"), agent("third")]) == [
                 f"agent `classify` at {address} suggests `mood`, which the policy does not declare",
                 f"agent `classify` at {address} suggests `robbery` as `intent`, which is no `Intent`",
@@ -167,3 +175,55 @@ async def test_an_operator_is_told_what_will_fail(tmp_path: Path) -> None:
                 f"agent `second` at {down} does not answer (UNAVAILABLE): its asks fail",
                 "agent `third` has no address: its asks fail",
             ]
+
+
+async def test_an_agent_that_failed_too_often_is_not_asked_for_a_while_and_then_tried_once(tmp_path: Path) -> None:
+    replies = ['{"fail": "INTERNAL"}', '{"fail": "INTERNAL"}', suggest("human", "0.9")]
+    async with scripted_agent(tmp_path, *replies) as address:
+        guarded = {"classify": AgentAt(address, BreakerRule(2, 1))}
+        async with GrpcAgents(guarded) as them:
+            assert failed(await them.ask(ask())) is Reason.ERROR
+            assert failed(await them.ask(ask())) is Reason.ERROR
+            refused = await them.ask(ask())
+            assert failed(refused) is Reason.OPEN_CIRCUIT
+            assert refused.attempts[0].took_ms < 50
+            await asyncio.sleep(1.05)
+            assert isinstance(await them.ask(ask()), Suggested)
+            assert isinstance(await them.ask(ask()), Suggested)
+
+
+def test_while_one_question_tries_an_agent_the_others_wait_and_its_failure_starts_the_pause_again() -> None:
+    now = 0.0
+    breaker = Breaker(BreakerRule(1, 10), lambda: now)
+    assert breaker.admits()
+    breaker.tell(answered=False)
+    assert not breaker.admits()
+    now = 10
+    assert [breaker.admits(), breaker.admits()] == [True, False]
+    breaker.tell(answered=False)
+    now = 19
+    assert not breaker.admits()
+    now = 20
+    assert breaker.admits()
+    breaker.tell(answered=True)
+    assert [breaker.admits(), breaker.admits()] == [True, True]
+
+
+async def test_an_agent_without_an_opinion_has_not_failed(tmp_path: Path) -> None:
+    async with (
+        scripted_agent(tmp_path, '{"abstain": "no idea"}') as address,
+        GrpcAgents({"classify": AgentAt(address, BreakerRule(1, 60))}) as them,
+    ):
+        assert failed(await them.ask(ask())) is Reason.ERROR
+        assert failed(await them.ask(ask())) is Reason.ERROR
+
+
+async def test_a_slow_agent_is_asked_a_second_time_where_the_deployment_says_so(tmp_path: Path) -> None:
+    async with (
+        scripted_agent(tmp_path, '{"hang": true}', suggest("human", "0.9")) as address,
+        GrpcAgents({"classify": AgentAt(address, hedge_ms=50)}) as them,
+    ):
+        answer = await them.ask(ask())
+        assert isinstance(answer, Suggested)
+        (attempt,) = answer.attempts
+        assert 50 <= attempt.took_ms < 1000

@@ -395,7 +395,7 @@ async def test_a_turn_under_the_lease_of_another_server_is_left_to_it(tmp_path: 
         await agents.until_asked(1)
         other = Conversations(ports(program, decides, HeldAgents(), store, owner="another"))
         assert await other.go_on() == 0
-        assert why(await Caller(other, here.id).send("utterance", text="me too")) is Why.BUSY
+        assert why(await Caller(other, here.id).send("utterance", text="me too", within=0.05)) is Why.BUSY
         agents.answer(1, suggested("opening_hours", 9000))
         assert done(await turn) == ["say opening_hours"]
 

@@ -40,6 +40,11 @@ class ConversationsStub:
                 request_serializer=charter_dot_v1_dot_conversations__pb2.TurnRequest.SerializeToString,
                 response_deserializer=charter_dot_v1_dot_conversations__pb2.TurnResponse.FromString,
                 _registered_method=True)
+        self.Converse = channel.stream_stream(
+                '/charter.v1.Conversations/Converse',
+                request_serializer=charter_dot_v1_dot_conversations__pb2.ConverseRequest.SerializeToString,
+                response_deserializer=charter_dot_v1_dot_conversations__pb2.ConverseResponse.FromString,
+                _registered_method=True)
         self.GetConversation = channel.unary_unary(
                 '/charter.v1.Conversations/GetConversation',
                 request_serializer=charter_dot_v1_dot_conversations__pb2.GetConversationRequest.SerializeToString,
@@ -58,7 +63,17 @@ class ConversationsServicer:
 
     def Turn(self, request, context):
         """Reports one event and returns the acts that it led to. The same request_id with the same body returns the recorded
-        answer, never a second decision; with another body it is ALREADY_EXISTS.
+        answer, never a second decision; with another body it is ALREADY_EXISTS. The answer comes when nothing is pending,
+        and half a second before the caller's deadline or after four seconds at the latest; acts that come after it are in
+        the next answer, and before that in GetConversation and on a stream of Converse.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Converse(self, request_iterator, context):
+        """Holds one conversation: reports events, as Turn does, and gets every act as soon as it is on record, also those of
+        timers, of late answers and of settlements.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -85,6 +100,11 @@ def add_ConversationsServicer_to_server(servicer, server):
                     servicer.Turn,
                     request_deserializer=charter_dot_v1_dot_conversations__pb2.TurnRequest.FromString,
                     response_serializer=charter_dot_v1_dot_conversations__pb2.TurnResponse.SerializeToString,
+            ),
+            'Converse': grpc.stream_stream_rpc_method_handler(
+                    servicer.Converse,
+                    request_deserializer=charter_dot_v1_dot_conversations__pb2.ConverseRequest.FromString,
+                    response_serializer=charter_dot_v1_dot_conversations__pb2.ConverseResponse.SerializeToString,
             ),
             'GetConversation': grpc.unary_unary_rpc_method_handler(
                     servicer.GetConversation,
@@ -125,6 +145,33 @@ class Conversations:
             '/charter.v1.Conversations/Turn',
             charter_dot_v1_dot_conversations__pb2.TurnRequest.SerializeToString,
             charter_dot_v1_dot_conversations__pb2.TurnResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Converse(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/charter.v1.Conversations/Converse',
+            charter_dot_v1_dot_conversations__pb2.ConverseRequest.SerializeToString,
+            charter_dot_v1_dot_conversations__pb2.ConverseResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,3 +1,5 @@
+from collections.abc import AsyncIterator
+
 import grpc.aio
 
 from charter.v1 import conversations_pb2
@@ -7,6 +9,10 @@ class ConversationsStub:
     Turn: grpc.aio.UnaryUnaryMultiCallable[
         conversations_pb2.TurnRequest,
         conversations_pb2.TurnResponse,
+    ]
+    Converse: grpc.aio.StreamStreamMultiCallable[
+        conversations_pb2.ConverseRequest,
+        conversations_pb2.ConverseResponse,
     ]
     GetConversation: grpc.aio.UnaryUnaryMultiCallable[
         conversations_pb2.GetConversationRequest,
@@ -26,6 +32,14 @@ class ConversationsServicer:
             conversations_pb2.TurnResponse,
         ],
     ) -> conversations_pb2.TurnResponse: ...
+    def Converse(
+        self,
+        request_iterator: AsyncIterator[conversations_pb2.ConverseRequest],
+        context: grpc.aio.ServicerContext[
+            conversations_pb2.ConverseRequest,
+            conversations_pb2.ConverseResponse,
+        ],
+    ) -> AsyncIterator[conversations_pb2.ConverseResponse]: ...
     async def GetConversation(
         self,
         request: conversations_pb2.GetConversationRequest,

@@ -8,6 +8,7 @@ import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -28,11 +29,12 @@ from charter.engine.store import (
     Unseen,
     open_store,
 )
-from charter.engine.store.chain import canonical, personal_digest, record_hash
+from charter.engine.store.chain import canonical, personal_digest, record_hash, seal
 from charter.engine.store.conformance import ONE, TWO, a_turn, digest_of
 
 KEY = Key(bytes(32))
 TEXT = st.text(st.characters())
+PATH = st.text(st.characters(exclude_categories=["Cs"]))
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT
 JSON: st.SearchStrategy[Json] = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3), max_leaves=8
@@ -42,7 +44,7 @@ RECORDS = st.builds(
     at=st.integers(0, 2**53),
     public=JSON,
     request_id=st.none(),
-    personal=st.dictionaries(TEXT, JSON, max_size=2),
+    personal=st.dictionaries(PATH, JSON, max_size=2),
 )
 
 
@@ -171,3 +173,11 @@ def test_different_records_have_different_hashes(
 def test_a_personal_digest_depends_on_its_salt(value: Json, salt: bytes, other: bytes) -> None:
     digests = {Digest(personal_digest(canonical(value), one)) for one in (salt, other)}
     assert len(digests) == len({salt, other})
+
+
+def test_a_path_that_is_no_text_is_refused_where_it_is_given() -> None:
+    with pytest.raises(ValueError, match="surrogates not allowed"):
+        seal(
+            replace(a_turn(ONE, 0), records=(NewRecord(at=0, public=None, personal={"\ud800": None}),)),
+            lambda: bytes(16),
+        )

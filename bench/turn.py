@@ -1,0 +1,297 @@
+"""Turns over gRPC with two agents and durable commits, beside a bare echo. `python bench/turn.py`.
+
+Agents, servers and the client are processes of their own on this machine. A turn is an utterance, two questions to
+scripted agents at once, three commits and the acts that follow. Beside it, in the same run and with the same client:
+
+- echo: a bare asyncio gRPC server that gives a message back;
+- echo with group commit: the same, with one durable commit of a typical turn before it answers.
+
+Writes `bench/out/turn.json`.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import grpc.aio
+
+from charter.engine.store import Key, open_store
+from charter.engine.store.conformance import a_turn
+from charter.v1 import conversations_pb2 as pb
+from charter.v1.conversations_pb2_grpc import ConversationsStub
+
+AT_ONCE = (1, 50, 200)
+SECONDS = 6.0
+TURNS = 10  # of a conversation
+RATE = 400.0  # turns a second that are offered in the last run
+LISTENING = "listening on "
+ECHO = "/bench.Echo/Say"
+POLICY = """
+policy bench
+  languages en
+  fallback queue general
+  human wanted when classify.intent known== human
+enum Intent { hours, human, other }
+queue general  within 30 s
+disclosure recording { en "This call is recorded." }
+prompt how_can_i_help { en "How can I help?" }
+prompt say_again { en "Could you say it again?" }
+prompt hours { en "We are open from 9 to 5." }
+agent classify    suggests { intent: Intent, confidence: decimal(4) 0..1 }  within 3 s
+agent fraud_score suggests { score: decimal(4) 0..1 }                       within 3 s
+fact asked: int 0..1000 = 0
+define sure = classify.confidence known>= 0.55
+rule greet  on start      do disclose recording  say how_can_i_help
+rule listen on utterance  do ask classify, fraud_score
+rule count  on classify when was asked < 1000  do set asked = was asked + 1
+rule hours  on classify when sure and its intent == hours  do say hours
+rule human  on classify when its intent == human  do escalate general because "a person is wanted"
+rule unclear on classify when (not sure or its intent == other) and its intent != human  do say say_again
+rule again  on silence or keys  do say say_again
+rule no_sense on classify fails  do escalate general because "not understood: {reason}"
+rule fraud  on fraud_score when its score >= 0.8  do escalate general because "fraud score {score}"
+rule no_score on fraud_score fails  do note "no score"
+rule nobody on escalate general fails  do end because "no queue answered"
+require notice_first "nothing is said before the recording notice"
+  disclose recording before say any
+"""
+SCRIPTS = {
+    "classify": {"suggest": {"intent": {"symbol": "hours"}, "confidence": {"decimal": "0.93"}}},
+    "fraud_score": {"suggest": {"score": {"decimal": "0.02"}}},
+}
+
+Call: TypeAlias = Callable[[int], Awaitable[None]]
+
+
+# --- processes -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Child:
+    """A process that listens."""
+
+    pid: int
+    address: str
+
+
+@asynccontextmanager
+async def child(*arguments: str) -> AsyncIterator[Child]:
+    """`python …` runs and says where it listens."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *arguments, stdout=asyncio.subprocess.PIPE, start_new_session=True
+    )
+    assert process.stdout is not None
+    try:
+        line = (await process.stdout.readline()).decode().strip()
+        if not line.startswith(LISTENING):
+            raise RuntimeError(f"{arguments} says {line!r}")
+        yield Child(process.pid, line.removeprefix(LISTENING))
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
+        await process.wait()
+
+
+def family(pid: int) -> list[int]:
+    """The process and those that it started."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(int(one) for one in children)]
+
+
+def cpu(pids: Sequence[int]) -> tuple[float, float]:
+    """Seconds of CPU that the processes took: their first threads, which run the event loops, and their other ones."""
+    loops = others = 0.0
+    for pid in pids:
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            fields = (task / "stat").read_text().rpartition(")")[2].split()
+            seconds = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+            if int(task.name) == pid:
+                loops += seconds
+            else:
+                others += seconds
+    return loops, others
+
+
+# --- peers -----------------------------------------------------------------------------------------------------------
+
+
+async def echo(store: str) -> None:
+    """Serves the echo, with a commit before each answer where a store is named."""
+    kept = open_store(f"sqlite:///{store}", Key(bytes(32))) if store else None
+    server = grpc.aio.server()
+
+    async def say(request: bytes, context: object) -> bytes:  # noqa: ARG001  # gRPC's signature
+        if kept is not None:
+            await kept.commit(a_turn(str(uuid.uuid4()), 0, request=str(uuid.uuid4()), says="where is my card?"))
+        return request
+
+    handlers = {"Say": grpc.unary_unary_rpc_method_handler(say)}
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("bench.Echo", handlers),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    print(f"{LISTENING}127.0.0.1:{port}", flush=True)
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    await stop.wait()
+    await server.stop(0)
+
+
+def echo_call(channels: Sequence[grpc.aio.Channel]) -> Call:
+    """Says something of the size of a turn."""
+    says = [channel.unary_unary(ECHO) for channel in channels]
+
+    async def call(number: int) -> None:
+        await says[number % len(says)](b"x" * 120)
+
+    return call
+
+
+def turn_call(channels: Sequence[grpc.aio.Channel]) -> Call:
+    """The next turn of a conversation of its own for every number; a new conversation after so many turns."""
+    stubs = [ConversationsStub(channel) for channel in channels]
+    names: dict[int, tuple[str, int]] = {}
+
+    async def call(number: int) -> None:
+        stub, (name, turns) = stubs[number % len(stubs)], names.get(number, ("", TURNS))
+        if turns == TURNS:
+            name, turns = str(uuid.uuid4()), 0
+            start = pb.Start(policy="bench", channel=pb.CHANNEL_VOICE, language="en")
+            await stub.Turn(pb.TurnRequest(conversation_id=name, request_id=str(uuid.uuid4()), start=start))
+        names[number] = (name, turns + 1)
+        utterance = pb.Utterance(text="when are you open tomorrow?")
+        request = pb.TurnRequest(conversation_id=name, request_id=str(uuid.uuid4()), utterance=utterance)
+        answer = await stub.Turn(request, timeout=8)
+        if [act.say.name for act in answer.acts] != ["hours"]:
+            raise AssertionError(answer)
+
+    return call
+
+
+# --- measuring -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Calls a second, milliseconds, and milliseconds of CPU a call by part."""
+
+    at_once: int
+    offered: float | None
+    calls: int
+    per_second: float
+    p50: float
+    p99: float
+    cpu: dict[str, float]
+
+
+async def measured(call: Call, at_once: int, parts: dict[str, list[int]], rate: float | None = None) -> Measured:
+    """So many callers at once, each after the answer to the last; or calls at a fixed rate, spread over the callers."""
+    loop, times = asyncio.get_running_loop(), list[float]()
+    await asyncio.gather(*(call(number) for number in range(at_once)))  # connections, first conversations
+    before, own = {name: cpu(pids) for name, pids in parts.items()}, time.process_time()
+    began = loop.time()
+
+    async def caller(number: int) -> None:
+        turn = 0
+        while loop.time() - began < SECONDS:
+            if rate is not None:
+                due = began + (turn * at_once + number) / rate
+                turn += 1
+                await asyncio.sleep(max(0.0, due - loop.time()))
+                sent = due  # a call that could not leave in time has waited too
+            else:
+                sent = loop.time()
+            await call(number)
+            times.append((loop.time() - sent) * 1000)
+
+    await asyncio.gather(*(caller(number) for number in range(at_once)))
+    took = loop.time() - began
+    times.sort()
+    spent = {"client": time.process_time() - own}
+    for name, pids in parts.items():
+        loops, others = (after - first for after, first in zip(cpu(pids), before[name], strict=True))
+        spent |= {name: loops, f"{name}, other threads": others}
+    return Measured(
+        at_once=at_once,
+        offered=rate,
+        calls=len(times),
+        per_second=len(times) / took,
+        p50=times[len(times) // 2],
+        p99=times[int(len(times) * 0.99)],
+        cpu={name: seconds * 1000 / len(times) for name, seconds in spent.items()},
+    )
+
+
+async def run_peer(store: str) -> list[Measured]:
+    async with child(__file__, "echo", store) as peer, connected(peer.address) as channels:
+        return [await measured(echo_call(channels), at_once, {"server": [peer.pid]}) for at_once in AT_ONCE]
+
+
+async def run_turns(work: Path, workers: int) -> list[Measured]:
+    folder = work / f"policy{workers}"
+    folder.mkdir()
+    (folder / "policy.charter").write_text(POLICY, "utf-8")
+    async with contextlib.AsyncExitStack() as processes:
+        agents, config = [], ""
+        for name, reply in SCRIPTS.items():
+            script = work / f"{name}.jsonl"
+            script.write_text(json.dumps(reply), "utf-8")
+            agent = await processes.enter_async_context(
+                child("-m", "charter.agents", "scripted", "--script", str(script))
+            )
+            agents.append(agent.pid)
+            config += f'[agents.{name}]\naddress = "{agent.address}"\n'
+        (folder / "charter.toml").write_text(config, "utf-8")
+        store = f"sqlite:///{folder / 'charter.db'}"
+        serve = ["-m", "charter", "serve", str(folder), "--store", store, "--workers", str(workers)]
+        server = await processes.enter_async_context(child(*serve))
+        channels = await processes.enter_async_context(connected(server.address))
+        parts = {"server": family(server.pid), "agents": agents}
+        results = [await measured(turn_call(channels), at_once, parts) for at_once in AT_ONCE]
+        return [*results, await measured(turn_call(channels), AT_ONCE[-1], parts, RATE)]
+
+
+@asynccontextmanager
+async def connected(address: str) -> AsyncIterator[list[grpc.aio.Channel]]:
+    """Several connections, so that every worker gets some."""
+    apart = (("grpc.use_local_subchannel_pool", 1),)
+    channels = [grpc.aio.insecure_channel(address, apart) for _ in range(8)]
+    try:
+        yield channels
+    finally:
+        for channel in channels:
+            await channel.close(None)
+
+
+async def main() -> None:
+    """Prints a table with ratios, and writes it."""
+    with tempfile.TemporaryDirectory() as work:
+        results = {"echo": await run_peer(""), "echo with group commit": await run_peer(str(Path(work) / "echo.db"))}
+        for workers in (1, 2):
+            name = f"turn, {workers} worker{'s' * (workers > 1)}"
+            results[name] = await run_turns(Path(work), workers)
+    print(f"{'':26}{'at once':>8}{'a second':>10}{'p50 ms':>9}{'p99 ms':>9}{'echo / it':>11}  CPU ms a call")
+    for name, rows in results.items():
+        for place, row in enumerate(rows):
+            ratio = f"{results['echo'][place].per_second / row.per_second:11.1f}" if row.offered is None else " " * 11
+            parts = ", ".join(f"{part} {ms:.2f}" for part, ms in row.cpu.items() if ms >= 0.005)
+            offered = f"{name}, {row.offered:.0f}/s" if row.offered else name
+            numbers = f"{row.at_once:>8}{row.per_second:>10.0f}{row.p50:>9.1f}{row.p99:>9.1f}"
+            print(f"{offered:26}{numbers}{ratio}  {parts}")
+    out = Path(__file__).parent / "out" / "turn.json"
+    out.parent.mkdir(exist_ok=True)
+    out.write_text(json.dumps({name: [asdict(row) for row in rows] for name, rows in results.items()}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    asyncio.run(echo(sys.argv[2]) if sys.argv[1:2] == ["echo"] else main())
