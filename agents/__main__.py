@@ -1,7 +1,7 @@
-"""Starts one agent: `python -m charter.agents intent|train|scripted --help`."""
+"""Starts one agent: `python -m charter.agents intent|train|keywords|scripted|bank --help`."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,9 +9,22 @@ from typing import TYPE_CHECKING
 import click
 import grpc.aio
 
-from charter.agents.provider import LARGEST_MESSAGE, AddressUnavailable, ProviderServicer, serve_until_signalled
+from charter.agents.bank import Bank, FraudScore
+from charter.agents.bank_data import InvalidBank, read_bank
+from charter.agents.keywords import read_keywords
+from charter.agents.provider import (
+    LARGEST_MESSAGE,
+    SERVICE,
+    AddressUnavailable,
+    ProviderServicer,
+    serve_until_signalled,
+)
 from charter.agents.scripted import InvalidScript, read_script, scripted_services
+from charter.agents.tool_provider import SERVICE as TOOL_SERVICE
+from charter.agents.tool_provider import ToolServicer
+from charter.agents.utterances import InvalidUtterances
 from charter.v1.suggestion_pb2_grpc import add_SuggestionProviderServicer_to_server
+from charter.v1.tools_pb2_grpc import add_ToolProviderServicer_to_server
 
 if TYPE_CHECKING:
     from charter.agents.intent import IntentProvider
@@ -38,9 +51,10 @@ def main() -> None:
 @DATA
 @CACHE
 @LISTEN
-def intent(data: Path, cache: Path, listen: str) -> None:
+@click.option("--in-scope", is_flag=True, help="Suggest how familiar an utterance is, too, as `in_scope`.")
+def intent(data: Path, cache: Path, listen: str, in_scope: bool) -> None:
     """Serves the intent classifier of a policy's utterances, learned now or found in the cache."""
-    provider = load(data, cache)
+    provider = load(data, cache, tells_scope=in_scope)
     with ThreadPoolExecutor(max_workers=1) as workers:
         servicer = ProviderServicer(provider, workers)
         run(lambda server: add_SuggestionProviderServicer_to_server(servicer, server), listen)
@@ -69,14 +83,45 @@ def scripted(script: Path, listen: str) -> None:
     run(services, listen, largest_answer=-1)
 
 
-def load(data: Path, cache: Path) -> "IntentProvider":
+@main.command()
+@click.option("--data", required=True, type=click.Path(path_type=Path), help="CSV: language,intent,words.")
+@LISTEN
+def keywords(data: Path, listen: str) -> None:
+    """Serves the word lists of a policy: instant, and there when no model is."""
+    try:
+        provider = read_keywords(data)
+    except InvalidUtterances as error:
+        raise Mistake(str(error)) from error
+    with ThreadPoolExecutor(max_workers=1) as workers:
+        servicer = ProviderServicer(provider, workers)
+        run(lambda server: add_SuggestionProviderServicer_to_server(servicer, server), listen)
+
+
+@main.command()
+@click.option("--data", required=True, type=click.Path(path_type=Path), help="JSON; see charter.agents.bank_data.")
+@LISTEN
+def bank(data: Path, listen: str) -> None:
+    """Serves the demo bank: the tools of card support over a few customers, and the agent `fraud_score`."""
+    try:
+        found = read_bank(data)
+    except InvalidBank as error:
+        raise Mistake(str(error)) from error
+    with ThreadPoolExecutor(max_workers=1) as workers:
+
+        def services(server: grpc.aio.Server) -> None:
+            add_SuggestionProviderServicer_to_server(ProviderServicer(FraudScore(found), workers), server)
+            add_ToolProviderServicer_to_server(ToolServicer(Bank(found)), server)
+
+        run(services, listen, names=(SERVICE, TOOL_SERVICE))
+
+
+def load(data: Path, cache: Path, *, tells_scope: bool = False) -> "IntentProvider":
     try:
         from charter.agents.encoders import EncoderUnavailable
         from charter.agents.intent import load_provider
-        from charter.agents.utterances import InvalidUtterances
 
         try:
-            return load_provider(data, cache, warn=lambda sentence: click.echo(f"warning: {sentence}", err=True))
+            return load_provider(data, cache, warn=warn, tells_scope=tells_scope)
         except (InvalidUtterances, EncoderUnavailable) as error:
             raise Mistake(str(error)) from error
         except OSError as error:
@@ -85,9 +130,19 @@ def load(data: Path, cache: Path) -> "IntentProvider":
         raise Mistake(f"the intent agent needs {error.name}: install charter[ml]") from error
 
 
-def run(services: Callable[[grpc.aio.Server], None], listen: str, *, largest_answer: int = LARGEST_MESSAGE) -> None:
+def warn(sentence: str) -> None:
+    click.echo(f"warning: {sentence}", err=True)
+
+
+def run(
+    services: Callable[[grpc.aio.Server], None],
+    listen: str,
+    *,
+    largest_answer: int = LARGEST_MESSAGE,
+    names: Sequence[str] = (SERVICE,),
+) -> None:
     try:
-        asyncio.run(serve_until_signalled(services, listen=listen, largest_answer=largest_answer))
+        asyncio.run(serve_until_signalled(services, listen=listen, largest_answer=largest_answer, names=names))
     except AddressUnavailable as error:
         raise Mistake(str(error)) from error
 

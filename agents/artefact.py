@@ -12,21 +12,24 @@ from typing import Any
 import numpy as np
 
 from charter.agents.encoders import Vectors
+from charter.agents.features import Scales
+from charter.agents.scope import Scope
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A linear classifier over the centred, normalised vectors of one encoder, for one language.
+    """A linear classifier over the features of utterances, as one encoder gives them, for one language.
 
-    `centre` is `[d]`, `weights` `[d, k]` and `bias` `[k]` for the k intents in order; confidence is the softmax of the
-    logits over `temperature`. `accuracy` is the share of the `held_out` utterances that this very head understands.
+    `weights` is `[d + b, k]` and `bias` `[k]` for the k intents in order; confidence is the softmax of the logits over
+    `temperature`. `accuracy` is the share of the `held_out` utterances that this very head understands.
     """
 
     language: str
     intents: tuple[str, ...]
-    centre: Vectors
+    scales: Scales
     weights: Vectors
     bias: Vectors
+    scope: Scope
     temperature: float
     held_out: int
     accuracy: float
@@ -55,7 +58,16 @@ def to_bytes(head: Head) -> bytes:
     }
     text = np.frombuffer(json.dumps(facts, sort_keys=True).encode(), dtype=np.uint8)
     file = io.BytesIO()
-    np.savez(file, centre=head.centre, weights=head.weights, bias=head.bias, facts=text)
+    np.savez(
+        file,
+        centre=head.scales.centre,
+        rarity=head.scales.rarity,
+        weights=head.weights,
+        bias=head.bias,
+        landmarks=head.scope.landmarks,
+        nearness=head.scope.nearness,
+        facts=text,
+    )
     return file.getvalue()
 
 
@@ -66,9 +78,10 @@ def from_bytes(content: bytes) -> Head:
         return Head(
             language=facts["language"],
             intents=tuple(facts["intents"]),
-            centre=arrays["centre"],
+            scales=Scales(arrays["centre"], arrays["rarity"]),
             weights=arrays["weights"],
             bias=arrays["bias"],
+            scope=Scope(arrays["landmarks"], arrays["nearness"]),
             temperature=facts["temperature"],
             held_out=facts["held_out"],
             accuracy=facts["accuracy"],

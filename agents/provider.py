@@ -117,11 +117,12 @@ async def serve(
     ready: Callable[[str], None],
     drain: float = DRAIN,
     largest_answer: int = LARGEST_MESSAGE,
+    names: Sequence[str] = (SERVICE,),
 ) -> None:
     """Serves at `listen` (`host:port`, port 0 for a free one) until `stop` is set, then lets calls under way finish.
 
     `ready` is told the address, with the port that was taken, when calls can come. Health answers for the server and
-    for the service, and says NOT_SERVING while it drains. Raises `AddressUnavailable`.
+    for the services of these names, and says NOT_SERVING while it drains. Raises `AddressUnavailable`.
     """
     server = grpc.aio.server(
         maximum_concurrent_rpcs=MOST_CALLS,
@@ -136,7 +137,7 @@ async def serve(
     health_pb2_grpc.add_HealthServicer_to_server(state, server)
     address = bind(server, listen)
     await server.start()
-    for service in ("", SERVICE):
+    for service in ("", *names):
         await state.set(service, health_pb2.HealthCheckResponse.SERVING)
     ready(address)
     try:
@@ -151,7 +152,11 @@ class AddressUnavailable(Exception):
 
 
 async def serve_until_signalled(
-    add_services: Callable[[grpc.aio.Server], None], *, listen: str, largest_answer: int = LARGEST_MESSAGE
+    add_services: Callable[[grpc.aio.Server], None],
+    *,
+    listen: str,
+    largest_answer: int = LARGEST_MESSAGE,
+    names: Sequence[str] = (SERVICE,),
 ) -> None:
     """Serves until SIGTERM or SIGINT, and prints `listening on <address>` when ready."""
     stop = asyncio.Event()
@@ -161,7 +166,7 @@ async def serve_until_signalled(
     def ready(address: str) -> None:
         print(f"listening on {address}", flush=True)
 
-    await serve(add_services, listen=listen, stop=stop, ready=ready, largest_answer=largest_answer)
+    await serve(add_services, listen=listen, stop=stop, ready=ready, largest_answer=largest_answer, names=names)
 
 
 def bind(server: grpc.aio.Server, listen: str) -> str:

@@ -1,6 +1,9 @@
 """The intent classifier: what it reaches, what it keeps, and what it refuses."""
 
 import importlib.util
+import json
+import os
+from collections import Counter
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -12,8 +15,9 @@ if any(importlib.util.find_spec(name) is None for name in ("sklearn", "sentence_
 
 import numpy as np
 
-from charter.agents import Abstention, Question, Suggestion, Symbol, artefact
+from charter.agents import Abstention, FieldSchema, Question, Suggestion, Symbol, artefact
 from charter.agents.encoders import MINILM, MULTILINGUAL_USE, EncoderUnavailable, encoder_for, load_encoder
+from charter.agents.features import BUCKETS
 from charter.agents.intent import IntentProvider, Recipe, cache_key, learn, load_provider, softmax, understand
 from charter.agents.utterances import read_utterances
 
@@ -22,7 +26,7 @@ SHIPPED = Path(__file__).parents[2] / "rules/card_support/intents.csv"
 
 @pytest.fixture(scope="session")
 def provider(cache: Path) -> IntentProvider:
-    return load_provider(SHIPPED, cache, warn=pytest.fail)
+    return load_provider(SHIPPED, cache, warn=pytest.fail, tells_scope=True)
 
 
 @pytest.fixture(scope="session")
@@ -32,19 +36,24 @@ def german():
     return [one for one in utterances if one.language == "de"], load_encoder(MULTILINGUAL_USE)
 
 
-def test_nine_of_ten_held_out_utterances_are_understood_in_every_language(provider) -> None:
+def test_six_of_seven_held_out_utterances_are_understood_in_every_language(provider) -> None:
     reports = {one.language: one for one in provider.describe().languages}
     assert set(reports) == {"de", "en"}
-    assert all(one.held_out >= 40 for one in reports.values())
-    assert all(one.accuracy >= 0.9 for one in reports.values()), reports
+    assert all(one.held_out >= 180 for one in reports.values())
+    assert all(one.accuracy >= 0.86 for one in reports.values()), reports
+
+
+def test_every_intent_has_thirty_utterances_or_more_in_every_language() -> None:
+    counts = Counter((one.language, one.intent) for one in read_utterances(SHIPPED, readable=lambda _: True))
+    assert len(counts) == 42
+    assert min(counts.values()) >= 30
 
 
 def test_the_description_names_what_is_served(provider) -> None:
     description = provider.describe()
-    assert [(one.name, one.type, one.symbols) for one in description.fields] == [
-        ("intent", "enum", ("human", "lost_card", "opening_hours", "other")),
-        ("confidence", "decimal(4) 0..1", ()),
-    ]
+    intent, *shares = description.fields
+    assert (intent.name, intent.type, len(intent.symbols)) == ("intent", "enum", 21)
+    assert shares == [FieldSchema("confidence", "decimal(4) 0..1"), FieldSchema("in_scope", "decimal(4) 0..1")]
     assert [one.encoder for one in description.languages] == [MULTILINGUAL_USE.name, MINILM.name]
     assert len(description.model_digest) == len(description.data_digest) == 64
     assert provider.describe() == description
@@ -53,11 +62,13 @@ def test_the_description_names_what_is_served(provider) -> None:
 @pytest.mark.parametrize(
     ("language", "utterance", "intent"),
     [
-        ("en", "somebody has stolen my debit card", "lost_card"),
+        ("en", "somebody has stolen my debit card", "stolen_card"),
+        ("en", "my house is on fire", "danger"),
         ("en", "when does the branch close today?", "opening_hours"),
         ("en", "let me talk to a person", "human"),
         ("en", "what is the interest on my savings", "other"),
-        ("de", "mir wurde die Karte gestohlen", "lost_card"),
+        ("de", "mir wurde die Karte gestohlen", "stolen_card"),
+        ("de", "ich muss meine neue Karte freischalten", "activate_card"),
         ("de-AT", "wann hat die Filiale heute offen?", "opening_hours"),
         ("DE", "ich will mit einem Menschen reden", "human"),
         ("de", "wie viele Zinsen bekomme ich auf mein Sparbuch", "other"),
@@ -66,7 +77,8 @@ def test_the_description_names_what_is_served(provider) -> None:
 def test_it_suggests_intent_and_confidence(provider, language, utterance, intent) -> None:
     answer = provider.suggest(Question("classify", utterance, language))
     assert isinstance(answer, Suggestion)
-    found, confidence = answer.fields
+    found, confidence, in_scope = answer.fields
+    assert in_scope.name == "in_scope"
     assert (found.name, found.value) == ("intent", Symbol(intent))
     assert confidence.name == "confidence"
     assert isinstance(confidence.value, Decimal)
@@ -86,7 +98,7 @@ def test_it_abstains_in_a_language_that_it_never_learned(provider) -> None:
 
 def test_a_second_start_takes_what_the_first_one_kept(provider, cache) -> None:
     before = {path.name: path.stat().st_mtime_ns for path in cache.iterdir()}
-    again = load_provider(SHIPPED, cache, warn=pytest.fail)
+    again = load_provider(SHIPPED, cache, warn=pytest.fail, tells_scope=True)
     assert {path.name: path.stat().st_mtime_ns for path in cache.iterdir()} == before
     assert len(before) == 4
     assert again.describe() == provider.describe()
@@ -127,7 +139,7 @@ def test_everything_that_decides_a_head_decides_its_name(german) -> None:
     files = {**MULTILINGUAL_USE.files, "resources/sp.model": "0" * 64}
     others = {
         cache_key(changed, MULTILINGUAL_USE, Recipe()),
-        cache_key(utterances, MULTILINGUAL_USE, Recipe(version=2)),
+        cache_key(utterances, MULTILINGUAL_USE, Recipe(version=3)),
         cache_key(utterances, replace(MULTILINGUAL_USE, files=files), Recipe()),
     }
     assert len(others - {key}) == 3
@@ -138,21 +150,65 @@ def test_two_intents_are_enough(german) -> None:
     two = [one for one in utterances if one.intent in ("human", "opening_hours")]
     head = learn(two, encoder, Recipe())
     assert head.intents == ("human", "opening_hours")
-    assert head.weights.shape == (512, 2)
+    assert head.weights.shape == (512 + BUCKETS, 2)
     assert head.accuracy >= 0.9
-    found = understand(head, encoder.encode(["Verbinden Sie mich mit einem Mitarbeiter", "Wann öffnen Sie"]))
+    found = understand(head, encoder, ["Verbinden Sie mich mit einem Mitarbeiter", "Wann öffnen Sie"])
     assert [one.intent for one in found] == ["human", "opening_hours"]
 
 
 def test_confidence_is_calibrated_on_what_was_held_out(provider) -> None:
-    """The mean confidence is within .1 of the accuracy; fifty utterances cannot say more."""
+    """The mean confidence is within .1 of the accuracy; two hundred utterances cannot say much more."""
     from charter.agents.utterances import split
 
     for language, model in provider.models.items():
         utterances = [one for one in read_utterances(SHIPPED, readable=lambda _: True) if one.language == language]
         _, held_out = split(utterances)
-        found = understand(model.head, model.encoder.encode([one.text for one in held_out]))
+        found = understand(model.head, model.encoder, [one.text for one in held_out])
         assert abs(np.mean([one.confidence for one in found]) - model.head.accuracy) < 0.1
+
+
+def test_the_unfamiliar_is_told_from_the_familiar(provider) -> None:
+    model = provider.models["en"]
+    known, foreign = understand(model.head, model.encoder, ["I lost my card somewhere", "defrost the lasagne at noon"])
+    assert known.in_scope > 0.3
+    assert foreign.in_scope < 0.1
+
+
+def test_scope_is_told_only_where_it_is_asked_for(provider) -> None:
+    without = replace(provider, tells_scope=False)
+    answer = without.suggest(Question("classify", "I lost my card", "en"))
+    assert isinstance(answer, Suggestion)
+    assert [one.name for one in answer.fields] == ["intent", "confidence"]
+    assert [one.name for one in without.describe().fields] == ["intent", "confidence"]
+
+
+def test_of_questions_out_of_scope_a_third_fewer_are_taken_for_sure_with_the_scope_known(provider) -> None:
+    """The 1,000 of CLINC150; the threshold is the one that `card_support` uses, and costs few of its own utterances."""
+    from charter.agents.utterances import split
+
+    path = clinc150()
+    model = provider.models["en"]
+    foreign = understand(model.head, model.encoder, [text for text, _ in json.loads(path.read_text())["oos_test"]])
+    mistaken = [one for one in foreign if one.intent != "other" and one.confidence >= 0.6]
+    assert sum(one.in_scope >= 0.02 for one in mistaken) / len(mistaken) < 2 / 3
+    english = [one for one in read_utterances(SHIPPED, readable=lambda _: True) if one.language == "en"]
+    own = [one for one in split(english)[1] if one.intent != "other"]
+    found = understand(model.head, model.encoder, [one.text for one in own])
+    right = [got for one, got in zip(own, found, strict=True) if got.intent == one.intent and got.confidence >= 0.6]
+    assert sum(one.in_scope >= 0.02 for one in right) / len(right) > 0.97
+
+
+def clinc150() -> Path:
+    path = Path(os.environ.get("CHARTER_DATA", "")) / "clinc150" / "data_full.json"
+    if "CHARTER_DATA" in os.environ and path.is_file():
+        return path
+    hint = (
+        "this needs CLINC150 (github.com/clinc/oos-eval, data/data_full.json, sha256 36923c3705a59e08…) as "
+        "clinc150/data_full.json in the folder that CHARTER_DATA names"
+    )
+    if os.environ.get("CHARTER_REQUIRE_DATA") == "1":
+        pytest.fail(hint)
+    return pytest.skip(hint)
 
 
 def test_softmax_survives_large_numbers() -> None:
