@@ -19,26 +19,31 @@ from charter.dsl.source import Source, Span
 from charter.dsl.values import Json, Misfit
 
 FINDINGS, WRONG = 1, 2
-ENGINE = {  # loaded only when called: they bring the server along
-    "serve": "serve_command",
-    "demo": "demo_command",
-    "audit": "audit_command",
-    "replay": "replay_command",
+LAZY = {  # loaded only when called: they bring the server, the models or the prover along
+    "agents": "charter.agents.commands:agents_command",
+    "audit": "charter.engine.commands:audit_command",
+    "chat": "charter.engine.play_commands:chat_command",
+    "demo": "charter.engine.play_commands:demo_command",
+    "play": "charter.engine.play_commands:play_command",
+    "replay": "charter.engine.commands:replay_command",
+    "serve": "charter.engine.commands:serve_command",
+    "verify": "charter.verification.commands:verify_command",
 }
 _PATHS = click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 
 
 class _Charter(click.Group):
-    """The commands of this module, and those of the engine."""
+    """The commands of this module, and those of the layers."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*super().list_commands(ctx), *ENGINE])
+        return sorted([*super().list_commands(ctx), *LAZY])
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in ENGINE:
+        if name not in LAZY:
             return super().get_command(ctx, name)
-        command: click.Command = getattr(importlib.import_module("charter.engine.commands"), ENGINE[name])
+        module, _, attribute = LAZY[name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 
 

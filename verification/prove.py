@@ -1,0 +1,118 @@
+"""From a program to verdicts: what holds for every policy, then each requirement, in processes that can be killed."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from charter.dsl.program import Event, EventKind, Program, Requirement
+from charter.verification.checks import checked
+from charter.verification.encode import IN_RANGE, NO_CONFLICT, NO_EXCLUDED, STEPS, WITHIN_BOUNDS, Encoder
+from charter.verification.machine import Machine, goals_of
+from charter.verification.pursue import Budget, Holds, Missed, Pursued, Undecided, pursue
+from charter.verification.smt import codes_of
+from charter.verification.started import needing_start
+from charter.verification.trigger import occasions, with_probe
+from charter.verification.verdicts import Invariant, Proved, Refuted, Result, Unknown, Vacuous, Verdict
+from charter.verification.workers import Failed, Limits, worked
+
+TEXTS = {
+    NO_CONFLICT: "no two rules write different values to one fact",
+    IN_RANGE: "no fact leaves its range",
+    NO_EXCLUDED: "no acts leave together that exclude each other",
+    WITHIN_BOUNDS: "no agent or tool is used again beyond its bound of the turn",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How hard is tried."""
+
+    budget: Budget = field(default_factory=Budget)
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """What is proved about: a program with its steps as terms, and what is known of them already."""
+
+    program: Program
+    encoder: Encoder
+    needing_start: frozenset[EventKind]
+    budget: Budget
+
+    def machine(self, program: Program) -> Machine:
+        """The machine of the program, or of one that differs in what it requires."""
+        return Machine(self.encoder, goals_of(program), needing_start=self.needing_start)
+
+    def pursued(self, program: Program, name: str) -> Pursued:
+        """What comes of a requirement of such a program."""
+        machine = self.machine(program)
+        return pursue(machine, program, machine.goals[name], codes_of(program), self.budget)
+
+
+def prove(program: Program, settings: Settings) -> Iterator[Result]:
+    """The verdicts, as they come; where a built-in check fails, nothing that depends on it is called proved."""
+    encoder = Encoder(program)
+    for kind in program.events:
+        encoder.step(kind)
+    subject = _Subject(program, encoder, needing_start(encoder), settings.budget)
+    requirements = {requirement.name: requirement for requirement in program.requirements}
+
+    def work(name: str) -> tuple[Verdict, float]:
+        began = time.process_time()
+        verdict = _judged(subject, requirements[name]) if name in requirements else _checked(subject, name)
+        return verdict, time.process_time() - began
+
+    failing = None
+    for part in (STEPS, tuple(requirements)):
+        for name, answer in worked(part, work, settings.limits):
+            verdict, seconds = (Unknown(answer.why, 0), 0.0) if isinstance(answer, Failed) else answer
+            if failing is not None and isinstance(verdict, Proved):
+                verdict = Unknown(f"it holds, but only while `{failing}` does", 0)
+            elif name in STEPS and not isinstance(verdict, Proved):
+                failing = failing or name
+            yield _result(name, requirements.get(name), verdict, seconds)
+
+
+def _checked(subject: _Subject, name: str) -> Verdict:
+    return checked(subject.machine(subject.program), subject.program, name, subject.budget)
+
+
+def _judged(subject: _Subject, requirement: Requirement) -> Verdict:
+    match subject.pursued(subject.program, requirement.name):
+        case Missed(events, outcomes):
+            return Refuted(events, outcomes)
+        case Undecided(why, explored):
+            return Unknown(why, explored)
+        case Holds(invariant, kept, without):
+            return _mattering(subject, requirement, Invariant(requirement.name, invariant, kept, without))
+
+
+def _mattering(subject: _Subject, requirement: Requirement, proof: Invariant) -> Verdict:
+    """A proof is worth something only if what the requirement is about can happen."""
+    missing: list[str] = []
+    unclear = None
+    for way in occasions(subject.program, requirement):
+        witnesses: list[tuple[Event, ...]] = []
+        for occasion in way:
+            match subject.pursued(with_probe(subject.program, occasion.probe), requirement.name):
+                case Missed(events):
+                    witnesses.append(events)
+                case Holds(_, _, ()):
+                    missing.append(occasion.said)
+                case Holds(_, _, without):
+                    broken = " or ".join(f"`{name}`" for name in without)
+                    unclear = unclear or f"{occasion.said} cannot happen before {broken} breaks; mend that first"
+                case Undecided(why):
+                    unclear = unclear or f"whether {occasion.said} can happen: {why}"
+        if len(witnesses) == len(way):
+            return Proved((proof,), max(witnesses, key=len, default=()))
+    if unclear is not None:
+        return Unknown(unclear, 0)
+    return Vacuous(f"{' and '.join(dict.fromkeys(missing))} cannot happen")
+
+
+def _result(name: str, requirement: Requirement | None, verdict: Verdict, seconds: float) -> Result:
+    if requirement is None:
+        return Result(name, TEXTS[name], None, None, verdict, seconds)
+    return Result(name, requirement.text, requirement.cites, requirement.span, verdict, seconds)

@@ -1,0 +1,67 @@
+"""What is known of a goal in the end, and what is known of a whole policy."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from charter.dsl.program import Event
+from charter.dsl.semantics import Outcome
+from charter.dsl.source import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Invariant:
+    """What holds before every step, and keeps one case of a goal from being missed.
+
+    SMT-LIB over `columns`, called `k0`, `k1`, …; it assumes that the goals in `beside` are not missed earlier.
+    """
+
+    case: str
+    text: str
+    columns: tuple[str, ...]
+    beside: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """It holds in every conversation without an incident. `witness`: a conversation in which it matters."""
+
+    invariants: tuple[Invariant, ...]
+    witness: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refuted:
+    """A shortest conversation whose last event breaks it, with what each event did."""
+
+    events: tuple[Event, ...]
+    outcomes: tuple[Outcome, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Vacuous:
+    """It holds because nothing ever happens that it is about."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Neither was found. `explored`: no conversation of at most so many events breaks it."""
+
+    why: str
+    explored: int
+
+
+Verdict: TypeAlias = Proved | Refuted | Vacuous | Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A goal with its verdict. One that holds in every policy has no place in a file."""
+
+    name: str
+    text: str
+    cites: str | None
+    span: Span | None
+    verdict: Verdict
+    seconds: float  # of the process that worked on it

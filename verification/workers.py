@@ -1,0 +1,93 @@
+"""Work in processes of their own: each piece begins from the same state, and can be killed without harm to others."""
+
+import contextlib
+import multiprocessing
+import resource
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkProcess
+from typing import Generic, TypeVar
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A piece of work that came to nothing, and why."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many processes at a time, and how long and how large each may be."""
+
+    jobs: int = 2
+    seconds: float = 300.0
+    megabytes: int = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class _Running(Generic[_T]):
+    task: _T
+    process: ForkProcess
+    began: float
+
+
+def worked(tasks: Sequence[_T], work: Callable[[_T], _R], limits: Limits) -> Iterator[tuple[_T, _R | Failed]]:
+    """What `work` makes of each task, in the order in which they are done."""
+    fork = multiprocessing.get_context("fork")
+    left = list(reversed(tasks))
+    running: dict[Connection, _Running[_T]] = {}
+    try:
+        while left or running:
+            while left and len(running) < limits.jobs:
+                task = left.pop()
+                here, there = fork.Pipe(duplex=False)
+                process = fork.Process(target=_child, args=(there, work, task, limits.megabytes), daemon=True)
+                process.start()
+                there.close()
+                running[here] = _Running(task, process, time.monotonic())
+            first = min(each.began for each in running.values())
+            ready = wait(list(running), timeout=max(0.0, first + limits.seconds - time.monotonic()))
+            for end in [end for end in running if end in ready or _is_late(running[end], limits)]:
+                each = running.pop(end)
+                yield each.task, _answer(end, each, end in ready, limits)
+    finally:
+        for each in running.values():
+            each.process.kill()
+
+
+def _is_late(each: _Running[_T], limits: Limits) -> bool:
+    return time.monotonic() >= each.began + limits.seconds
+
+
+def _answer(end: Connection, each: _Running[_T], ready: bool, limits: Limits) -> _R | Failed:
+    answer: _R | Failed = Failed(f"no answer in {limits.seconds:g} s")
+    if ready:
+        try:
+            answer = end.recv()
+        except EOFError:
+            each.process.join()
+            answer = Failed(f"the solver's process ended with code {each.process.exitcode}")
+    each.process.kill()
+    each.process.join()
+    end.close()
+    return answer
+
+
+def _child(end: Connection, work: Callable[[_T], _R], task: _T, megabytes: int) -> None:
+    limit = megabytes * 1024 * 1024
+    with contextlib.suppress(ValueError, OSError):  # where the system knows no such limit
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    try:
+        answer: _R | Failed = work(task)
+    except MemoryError:
+        answer = Failed("out of memory")
+    except Exception as error:  # the outermost frame of this process: whatever it is, the others go on
+        answer = Failed(f"internal error: {type(error).__name__}: {error}")
+    end.send(answer)
+    end.close()
