@@ -19,6 +19,8 @@ from charter.v1 import suggestion_pb2_grpc
 from charter.v1.validation import violations
 
 AT_ONCE = 32
+PATIENCE = 8
+"""How much longer than one answer many at once may take."""
 NONSENSE = ("", " ", "?", "\u202e\x00\x07", "😀" * 40, "la " * 2600, "'; DROP TABLE customers; --", "0" * 400)
 OVERSIZED = "x" * 65_537
 
@@ -107,7 +109,7 @@ class Asked:
     async def at_once(self) -> str:
         described = await self._described()
         requests = [question(f"hello for the {number}th time") for number in range(AT_ONCE)]
-        calls = [self._stub.Suggest(request, timeout=self._within * AT_ONCE) for request in requests]
+        calls = [self._stub.Suggest(request, timeout=self._within * PATIENCE) for request in requests]
         answers = await asyncio.gather(*calls)
         pairs = zip(answers, requests, strict=True)
         return next((why for answer, request in pairs if (why := misfit(answer, request, described.fields))), "")

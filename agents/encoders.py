@@ -1,7 +1,8 @@
 """Sentence encoders whose weights come inside packages: texts to vectors, without a network.
 
-Which encoder reads which language is the table `PREFERRED`. It follows measurement: on the utterances of `card_support`
-both understand 96 % in English; in German MiniLM understands 74 % and the multilingual encoder 94 %.
+Which encoder reads which language is the table `PREFERRED`. It follows measurement: on the 21 intents of
+`card_support` (five-fold) MiniLM understands 90.7 % in English and 79.0 % in German, the multilingual encoder 88.1 % in
+both.
 """
 
 import hashlib
@@ -111,9 +112,11 @@ def verify_file(package: Package, path: Path, digest: str) -> None:
 def load_sentence_transformer(folder: Path) -> Callable[[Sequence[str]], Vectors]:
     """Reads a folder with sentence-transformers, with the Hugging Face hub switched off for this process."""
     os.environ["HF_HUB_OFFLINE"] = "1"
+    import torch
     from sentence_transformers import SentenceTransformer
     from transformers.utils import logging
 
+    torch.set_num_threads(1)  # as below
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # it has no types
     model = SentenceTransformer(str(folder / "model"), device="cpu", local_files_only=True)
 

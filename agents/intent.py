@@ -172,7 +172,17 @@ def cache_key(utterances: Sequence[Utterance], package: Package, recipe: Recipe)
 
 
 def learn(utterances: Sequence[Utterance], encoder: Encoder, recipe: Recipe) -> Head:
-    """Returns a head for one language, learned from four fifths of the utterances and measured on the rest."""
+    """Returns a head for one language, learned from four fifths of the utterances and measured on the rest.
+
+    In one thread: on a busy machine, threads that wait for each other take six times as long.
+    """
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1):
+        return learned_in_one_thread(utterances, encoder, recipe)
+
+
+def learned_in_one_thread(utterances: Sequence[Utterance], encoder: Encoder, recipe: Recipe) -> Head:
     learned, held_out = split(utterances)
     intents = tuple(sorted({one.intent for one in utterances}))
     read = reading(encoder, [one.text for one in learned])

@@ -7,7 +7,17 @@ from collections.abc import AsyncIterator, Iterable
 
 import grpc.aio
 
-from charter.agents.conformance import AT_ONCE, OVERSIZED, Finding, found, misdescribed, misfitting, refused, well
+from charter.agents.conformance import (
+    AT_ONCE,
+    OVERSIZED,
+    PATIENCE,
+    Finding,
+    found,
+    misdescribed,
+    misfitting,
+    refused,
+    well,
+)
 from charter.agents.tool_provider import SERVICE
 from charter.v1 import suggestion_pb2, tools_pb2_grpc
 from charter.v1 import tools_pb2 as pb
@@ -102,7 +112,7 @@ class Called:
         tools = list(await self._callable())[:1]
         for tool in tools:
             requests = [call(tool) for _ in range(AT_ONCE)]
-            calls = [self._stub.Call(request, timeout=self._within * AT_ONCE) for request in requests]
+            calls = [self._stub.Call(request, timeout=self._within * PATIENCE) for request in requests]
             pairs = zip(await asyncio.gather(*calls), requests, strict=True)
             return next((why for answer, request in pairs if (why := misfit(answer, request, tool.results))), "")
         return ""

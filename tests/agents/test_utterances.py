@@ -113,9 +113,9 @@ def shipped() -> tuple[Utterance, ...]:
 
 def test_the_shipped_utterances_are_enough_in_every_language() -> None:
     counts = Counter((one.language, one.intent) for one in shipped())
-    intents = ("lost_card", "opening_hours", "human", "other")
-    assert set(counts) == set(itertools.product(("en", "de"), intents))
-    assert min(counts.values()) >= 45
+    assert {language for language, _ in counts} == {"en", "de"}
+    assert len(counts) == 2 * 21
+    assert min(counts.values()) >= 40
 
 
 def test_no_two_shipped_utterances_are_nearly_the_same() -> None:
