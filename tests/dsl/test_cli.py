@@ -10,7 +10,8 @@ from click.testing import CliRunner, Result
 from charter.cli import main
 
 ROOT = Path(__file__).parent.parent.parent
-CARD_SUPPORT = str(ROOT / "rules" / "card_support")
+SEVEN_RULES = ROOT / "tests" / "corpus" / "good" / "whole" / "seven_rules.charter"
+CARD_SUPPORT = str(SEVEN_RULES)
 
 
 def charter(*args: str, stdin: str | None = None) -> Result:
@@ -58,7 +59,7 @@ def test_check_shows_a_mistake_with_its_line_a_caret_and_help_and_exits_2(broken
 
 def test_check_warns_of_what_is_never_used_and_exits_1(tmp_path: Path) -> None:
     file = tmp_path / "policy.charter"
-    text = (ROOT / "rules" / "card_support" / "policy.charter").read_text()
+    text = SEVEN_RULES.read_text()
     file.write_text(text + '\nprompt unsaid { en "Well."  de "Nun." }\n')
     result = charter("check", str(file))
     assert result.exit_code == 1
@@ -80,7 +81,7 @@ def test_test_plays_the_tests_and_says_what_they_do_not_reach() -> None:
 
 
 def test_a_failed_expectation_exits_1_and_says_what_was_done(tmp_path: Path) -> None:
-    text = (ROOT / "rules" / "card_support" / "policy.charter").read_text()
+    text = SEVEN_RULES.read_text()
     file = tmp_path / "policy.charter"
     file.write_text(text + '\ntest "wrong"\n  on start\n  expect escalate general\n')
     result = charter("test", str(file))
