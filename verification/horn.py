@@ -3,7 +3,6 @@
 from charter.verification.localise import INPUT
 from charter.verification.machine import Machine, Picture
 from charter.verification.smt import Codes, definitions, sort_of
-from charter.verification.symbols import known_of
 from charter.verification.terms import Graph, Op, Term, mentioned
 
 
@@ -13,7 +12,7 @@ def clauses(machine: Machine, picture: Picture, codes: Codes, lemma: Term) -> st
     `lemma` is known to hold in every state that the picture reaches.
     """
     graph, kept = machine.graph, picture.kept
-    domain = graph.and_(always(machine, kept), lemma)
+    domain = graph.and_(machine.always(kept), lemma)
     initial = [machine.initial(column) for column in kept]
     views = [(c.goes, *(c.after.get(column, column) for column in kept)) for c in picture.steps] + [
         (c.goes,) for c in picture.misses
@@ -32,11 +31,6 @@ def clauses(machine: Machine, picture: Picture, codes: Codes, lemma: Term) -> st
     for bad, *_ in views[len(picture.steps) :]:
         lines.append(f"(rule (=> (and {here} {name(bad)}) bad))")
     return "\n".join([*lines, "(query bad)"])
-
-
-def always(machine: Machine, columns: tuple[Term, ...]) -> Term:
-    """What is true of these columns in every state, by their types."""
-    return machine.graph.and_(*known_of(machine.graph, columns, machine.encoder.columns))
 
 
 def variable(graph: Graph, term: Term) -> str:

@@ -7,14 +7,12 @@ step breaks any. What is left is inductive, so an invariant may be searched amon
 from collections.abc import Sequence
 from itertools import combinations
 
-from charter.verification.horn import always
+from charter.verification.facts import Clause
 from charter.verification.machine import Machine, Picture
 from charter.verification.smt import Codes, sort_of
 from charter.verification.solver import Cases, Sat, Unsat
 from charter.verification.terms import TRUE, Sort, Term
 from charter.verification.unroll import Unrolled, at
-
-Clause = tuple[tuple[Term, bool], ...]  # columns, each with the value that makes the clause hold
 
 
 def lemmas(machine: Machine, picture: Picture, codes: Codes, budget: int) -> Term:
@@ -22,7 +20,7 @@ def lemmas(machine: Machine, picture: Picture, codes: Codes, budget: int) -> Ter
     graph, kept = machine.graph, picture.kept
     left = _initial(machine, [c for c in kept if graph.sort[c] is Sort.BOOL])
     script = Unrolled(machine, codes, {})
-    script.place(0, [always(machine, kept), *kept])
+    script.place(0, [machine.always(kept), *kept])
     script.step(0, picture.steps, kept)
     for number, clause in enumerate(left):
         script.require(f"h{number}", _spelled(machine, clause, 0))
@@ -36,7 +34,7 @@ def lemmas(machine: Machine, picture: Picture, codes: Codes, budget: int) -> Ter
         cases.add(f"(declare-const {some} Bool)\n(assert (=> {some} (or {broken})))")
         answer = cases.ask(["go0", some, *(f"h{n}" for n in numbers)], after)
         if isinstance(answer, Unsat):
-            return graph.and_(*(_term(machine, left[n]) for n in numbers))
+            return graph.and_(*(machine.clause(left[n]) for n in numbers))
         if not isinstance(answer, Sat):
             return TRUE
         found = answer.values
@@ -47,7 +45,7 @@ def lemmas(machine: Machine, picture: Picture, codes: Codes, budget: int) -> Ter
 def suffices(machine: Machine, picture: Picture, lemma: Term, codes: Codes, budget: int) -> bool:
     """Whether the goal is not missed from any state where the lemma holds."""
     script = Unrolled(machine, codes, {})
-    name = script.place(0, [always(machine, picture.kept), lemma, *(c.goes for c in picture.misses)])
+    name = script.place(0, [machine.always(picture.kept), lemma, *(c.goes for c in picture.misses)])
     script.one_of("end", "b", [name(c.goes) for c in picture.misses])
     script.require("lemma", name(lemma))
     return isinstance(Cases(script.taken(), budget).ask(["end", "lemma"], {}), Unsat)
@@ -66,8 +64,3 @@ def _initial(machine: Machine, flags: Sequence[Term]) -> list[Clause]:
 def _spelled(machine: Machine, clause: Clause, place: int) -> str:
     names = [(at(machine.graph, column, place), value) for column, value in clause]
     return f"(or {' '.join(name if value else f'(not {name})' for name, value in names)})"
-
-
-def _term(machine: Machine, clause: Clause) -> Term:
-    graph = machine.graph
-    return graph.or_(*(column if value else graph.not_(column) for column, value in clause))

@@ -22,9 +22,10 @@ from charter.dsl.program import (
     Watch,
 )
 from charter.verification.encode import STEPS, Encoder
+from charter.verification.facts import Clause, Facts
 from charter.verification.localise import localised
-from charter.verification.symbols import scalar
-from charter.verification.terms import FALSE, TRUE, Graph, Term
+from charter.verification.symbols import known_of, scalar
+from charter.verification.terms import FALSE, TRUE, Graph, Term, substituted
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +82,10 @@ def _reads(node: object) -> Iterator[Read]:
 class Machine:
     """The exact steps of a program as columns, and pictures of them."""
 
-    def __init__(self, encoder: Encoder, goals: Iterable[Goal], *, needing_start: frozenset[EventKind]) -> None:
-        self._needing_start = needing_start
+    def __init__(self, encoder: Encoder, goals: Iterable[Goal], facts: Facts) -> None:
+        self._facts = facts
+        self._never: dict[Term, Term] = dict.fromkeys(facts.never, FALSE)
+        self._always: dict[tuple[Term, ...], Term] = {}
         self.encoder = encoder
         self.graph: Graph = encoder.graph
         self.kinds: tuple[EventKind, ...] = tuple(encoder.program.events)
@@ -138,8 +141,8 @@ class Machine:
     def comes(self, kind: EventKind) -> Term:
         """Whether an event of the kind can come."""
         step = self.encoder.step(kind)
-        started = scalar(self.encoder.state[STARTED]) if kind in self._needing_start else TRUE
-        return self.graph.and_(step.possible, step.ordered, started)
+        started = scalar(self.encoder.state[STARTED]) if kind in self._facts.needing_start else TRUE
+        return self._known(self.graph.and_(step.possible, step.ordered, started))
 
     def misses(self, kind: EventKind, goal: Goal) -> Term:
         """Whether a step misses a goal; only where it comes."""
@@ -147,8 +150,8 @@ class Machine:
             return self._judge(goal, kind)[0]
         cases = self.encoder.step(kind).broken[goal.name]
         if goal.case is None:
-            return self.graph.or_(*cases)
-        return cases[goal.case[1]] if kind == goal.case[0] else FALSE
+            return self._known(self.graph.or_(*cases))
+        return self._known(cases[goal.case[1]]) if kind == goal.case[0] else FALSE
 
     def after(self, kind: EventKind, column: Term) -> Term:
         """A column after a step that nothing stops."""
@@ -157,7 +160,7 @@ class Machine:
             return self._judge(self._owner[variable], kind)[1][variable][i]
         if (kind, variable) not in self._after:
             final = self.encoder.step(kind).wanted.final[variable]
-            self._after[kind, variable] = self.encoder.flat(variable, final)
+            self._after[kind, variable] = [self._known(t) for t in self.encoder.flat(variable, final)]
         return self._after[kind, variable][i]
 
     def goes(self, kind: EventKind, without: Iterable[str]) -> Term:
@@ -169,6 +172,21 @@ class Machine:
         first = [n for n in without if n in STEPS and goal.name not in STEPS]
         unstopped = [self.graph.not_(self.misses(kind, self.goals[n])) for n in first]
         return self.graph.and_(self.comes(kind), self.misses(kind, goal), *unstopped)
+
+    def always(self, columns: tuple[Term, ...]) -> Term:
+        """What is true of these columns in every state, by their types and by what is known of the program."""
+        if columns not in self._always:
+            typed = known_of(self.graph, columns, self.encoder.columns)
+            self._always[columns] = self.graph.and_(*typed, *map(self.clause, self._facts.among(columns)))
+        return self._always[columns]
+
+    def clause(self, clause: Clause) -> Term:
+        """A clause as a term."""
+        return self.graph.or_(*(column if value else self.graph.not_(column) for column, value in clause))
+
+    def _known(self, term: Term) -> Term:
+        """The term where flags that never hold do not."""
+        return substituted(self.graph, [term], self._never)[0] if self._never else term
 
     # --- pictures
 
@@ -210,5 +228,6 @@ class Machine:
         if (goal.name, kind) not in self._judged:
             step = self.encoder.step(kind)
             broken, after = self.encoder.judged(step, step.wanted, goal.watches, goal.ghosts)
-            self._judged[goal.name, kind] = broken, {v: self.encoder.flat(v, s) for v, s in after.items()}
+            columns = {v: [self._known(t) for t in self.encoder.flat(v, s)] for v, s in after.items()}
+            self._judged[goal.name, kind] = self._known(broken), columns
         return self._judged[goal.name, kind]

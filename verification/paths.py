@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from charter.dsl.program import EventKind
-from charter.verification.horn import always
 from charter.verification.machine import Class, Goal, Machine, Picture
 from charter.verification.smt import Codes
 from charter.verification.solver import Answer, Cases, Sat, Unclear
@@ -51,7 +50,7 @@ def shortest(
     script.begin(picture.kept)
     cases = Cases("", budget)
     for i in range(most):
-        name = script.place(i, [always(machine, picture.kept), *(c.goes for c in picture.misses)])
+        name = script.place(i, [machine.always(picture.kept), *(c.goes for c in picture.misses)])
         script.one_of(f"end{i}", f"b{i}", [name(c.goes) for c in picture.misses])
         cases.add(script.taken())
         if i + 1 >= least:
@@ -87,7 +86,7 @@ def followed(
         for kind in class_.kinds:
             now = machine.encoder.step(kind).now
             script.require(f"paced{i}", f"(= {script.place(i, [now])(now)} {START + PACE * i})")
-    cases = Cases(script.taken(), budget, small_cores=True)
+    cases = Cases(script.taken(), budget, cores=True)
     going = [*(f"go{i}" for i in range(last)), f"end{last}"]
     answer = _asked(machine, cases, going, links)
     if not isinstance(answer, Sat):

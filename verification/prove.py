@@ -2,11 +2,14 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
-from charter.dsl.program import Event, EventKind, Program, Requirement
+from charter.dsl.program import Event, Program, Requirement
+from charter.verification.books import books
 from charter.verification.checks import checked
 from charter.verification.encode import IN_RANGE, NO_CONFLICT, NO_EXCLUDED, STEPS, WITHIN_BOUNDS, Encoder
+from charter.verification.facts import Clause, Facts
 from charter.verification.machine import Machine, goals_of
 from charter.verification.pursue import Budget, Holds, Missed, Pursued, Undecided, pursue
 from charter.verification.smt import codes_of
@@ -37,12 +40,12 @@ class _Subject:
 
     program: Program
     encoder: Encoder
-    needing_start: frozenset[EventKind]
+    facts: Facts
     budget: Budget
 
     def machine(self, program: Program) -> Machine:
         """The machine of the program, or of one that differs in what it requires."""
-        return Machine(self.encoder, goals_of(program), needing_start=self.needing_start)
+        return Machine(self.encoder, goals_of(program), self.facts)
 
     def pursued(self, program: Program, name: str) -> Pursued:
         """What comes of a requirement of such a program."""
@@ -55,7 +58,10 @@ def prove(program: Program, settings: Settings) -> Iterator[Result]:
     encoder = Encoder(program)
     for kind in program.events:
         encoder.step(kind)
-    subject = _Subject(program, encoder, needing_start(encoder), settings.budget)
+    facts = Facts(needing_start(encoder))
+    for _, clauses in worked((facts,), partial(_books, program, encoder, settings.budget), settings.limits):
+        facts = facts if isinstance(clauses, Failed) else replace(facts, clauses=clauses)
+    subject = _Subject(program, encoder, facts, settings.budget)
     requirements = {requirement.name: requirement for requirement in program.requirements}
 
     def work(name: str) -> tuple[Verdict, float]:
@@ -72,6 +78,10 @@ def prove(program: Program, settings: Settings) -> Iterator[Result]:
             elif name in STEPS and not isinstance(verdict, Proved):
                 failing = failing or name
             yield _result(name, requirements.get(name), verdict, seconds)
+
+
+def _books(program: Program, encoder: Encoder, budget: Budget, facts: Facts) -> tuple[Clause, ...]:
+    return books(Machine(encoder, goals_of(program), facts), codes_of(program), budget.path)
 
 
 def _checked(subject: _Subject, name: str) -> Verdict:

@@ -23,7 +23,7 @@ class Sat:
 
 @dataclass(frozen=True, slots=True)
 class Unsat:
-    """There is none; these of the assumptions suffice to see it."""
+    """There is none; these of the assumptions suffice to see it, where that was asked for."""
 
     core: frozenset[str]
 
@@ -53,12 +53,14 @@ class Unsafe:
 class Cases:
     """A set of assertions that can be asked about again and again under different assumptions."""
 
-    def __init__(self, text: str, budget: int, *, small_cores: bool = False) -> None:
+    def __init__(self, text: str, budget: int, *, cores: bool = False) -> None:
+        self._cores = cores
         self._solver = z3.Solver()
         self._solver.set("random_seed", SEED)
         self._solver.set("rlimit", budget)
-        self._solver.set("core.minimize", small_cores)
+        self._solver.set("core.minimize", cores)
         self._solver.from_string(text)
+        self._names: dict[str, z3.ExprRef] = {}
 
     def add(self, text: str) -> None:
         """More assertions; the text declares what is new in it."""
@@ -69,14 +71,19 @@ class Cases:
 
         `wanted`: names with their sorts, `Bool` or `Int`. What does not matter has no value.
         """
-        result = self._solver.check([z3.Bool(name) for name in assumptions])
+        result = self._solver.check([self._named(name, "Bool") for name in assumptions])
         if result == z3.sat:
             model = self._solver.model()
-            found = ((name, model[z3.Bool(name) if sort == "Bool" else z3.Int(name)]) for name, sort in wanted.items())
+            found = ((name, model[self._named(name, sort)]) for name, sort in wanted.items())
             return Sat({name: _scalar(value) for name, value in found if value is not None})
         if result == z3.unsat:
-            return Unsat(frozenset(str(c) for c in self._solver.unsat_core()))
+            return Unsat(frozenset(c.decl().name() for c in self._solver.unsat_core()) if self._cores else frozenset())
         return Unclear(str(self._solver.reason_unknown()))
+
+    def _named(self, name: str, sort: str) -> z3.ExprRef:
+        if name not in self._names:
+            self._names[name] = z3.Bool(name) if sort == "Bool" else z3.Int(name)
+        return self._names[name]
 
 
 def reaches(text: str, budget: int) -> Safe | Unsafe | Unclear:

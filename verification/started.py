@@ -22,6 +22,7 @@ def needing_start(encoder: Encoder) -> frozenset[EventKind]:
     graph = encoder.graph
     started = scalar(encoder.state[STARTED])
     first = {started: FALSE, **dict.fromkeys(_books(encoder), FALSE)}
+    then: dict[Term, Term] = {started: TRUE}
     needing = set()
     for kind in encoder.program.events:
         step = encoder.step(kind)
@@ -29,7 +30,7 @@ def needing_start(encoder: Encoder) -> frozenset[EventKind]:
         needs = substituted(graph, [step.possible], first) == [FALSE]
         if not needs and substituted(graph, [after], first) != [TRUE]:
             return frozenset()
-        if substituted(graph, [after], {started: TRUE}) != [TRUE]:
+        if substituted(graph, [after], then) != [TRUE]:
             return frozenset()
         needing |= {kind} if needs else set()
     return frozenset(needing)

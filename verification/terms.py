@@ -316,10 +316,9 @@ def mentioned(graph: Graph, roots: Iterable[Term]) -> list[Term]:
     return sorted(seen)
 
 
-def substituted(graph: Graph, roots: Iterable[Term], by: Mapping[Term, Term]) -> list[Term]:
-    """The roots with terms replaced by others, simplified."""
+def substituted(graph: Graph, roots: Iterable[Term], made: dict[Term, Term]) -> list[Term]:
+    """The roots with terms replaced by others, simplified. `made` also gets what every other term has become."""
     roots = list(roots)
-    made: dict[Term, Term] = dict(by)
     todo = list(roots)
     while todo:
         term = todo[-1]

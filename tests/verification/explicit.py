@@ -42,6 +42,7 @@ class Explored:
     broken: dict[str, int]
     complete: bool
     depth: int
+    states: tuple[State, ...]
 
 
 def explored(program: Program, most: int) -> Explored:
@@ -70,9 +71,9 @@ def explored(program: Program, most: int) -> Explored:
                     states[then] = (outcome.state, due)
                     following.append(then)
             if len(states) > most:
-                return Explored(broken, False, depth - 1)
+                return Explored(broken, False, depth - 1, tuple(state for state, _ in states.values()))
         layer = following
-    return Explored(broken, True, depth)
+    return Explored(broken, True, depth, tuple(state for state, _ in states.values()))
 
 
 def _key(state: State, owed: tuple[Act, ...]) -> object:
