@@ -8,7 +8,7 @@ inductive. A flag that never holds is then no variable any more.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from charter.dsl.program import OVER, STARTED, TRANSFERRING, TURN_OPEN, ActKind, Variable, exhausted, used
+from charter.dsl.program import OVER, STARTED, TRANSFERRING, TURN_OPEN, ActKind, Variable, escalating, exhausted, used
 from charter.verification.facts import Clause
 from charter.verification.machine import Class, Goal, Machine
 from charter.verification.smt import Codes, sort_of
@@ -36,8 +36,8 @@ class _Owner:
 def books(machine: Machine, codes: Codes, budget: int) -> tuple[Clause, ...]:
     """The facts of the books that are inductive together."""
     owners = _owners(machine)
-    kept = tuple(sorted({*_globals(machine), *(flag for owner in owners.values() for flag in owner.all)}))
     left = [clause for clause in dict.fromkeys(_candidates(machine, owners)) if _begins(machine, clause)]
+    kept = tuple(sorted({column for clause in left for column, _ in clause}))
     checks = [_Check(machine, class_, kept, left, codes, budget) for class_ in machine.picture(NOTHING, kept, ()).steps]
     alive = set(range(len(left)))
     again = True
@@ -104,17 +104,26 @@ def _candidates(machine: Machine, owners: Mapping[str, _Owner]) -> Iterator[Clau
     turn, started, over, transferring = _globals(machine)
     yield ((over, False), (turn, False))
     yield ((turn, False), (started, True))
+    yield ((transferring, False), (over, False))
+    queues = machine.columns_of(escalating(name) for name in machine.encoder.program.queues)
+    yield from (((queue, False), (transferring, True), (over, True)) for queue in queues)
+    yield ((transferring, False), *((queue, True) for queue in queues))
     for name, owner in owners.items():
         for flag in owner.all:
             yield ((flag, False),)
             yield ((flag, False), (started, True))
         for flag in (*owner.open, *owner.late):
             yield from (((flag, False), (other, True), (over, True)) for other in owner.used)
+        for flag in owner.late:
+            yield ((flag, False), (transferring, True), (over, True))
         for flag in owner.open:
             yield ((flag, False), (turn, True), (over, True))
             if name in machine.encoder.program.agents:
                 yield ((flag, False), (over, False))
                 yield ((flag, False), (transferring, False))
+    first = [owner.open[0] for owner in owners.values() if owner.open]
+    yield from (((flag, False), (other, False)) for i, flag in enumerate(first) for other in first[:i])
+    for name, owner in owners.items():
         near = _leading_to(machine, name, owners)
         opens = [flag for other in near for flag in owners[other].open]
         for flag in opens:

@@ -124,7 +124,8 @@ class Machine:
     def begins_with(self, goal: Goal) -> tuple[Term, ...]:
         """The columns that a picture of a goal keeps in any case: what it remembers, and what its conditions read."""
         read = {read.variable for watch in goal.watches for read in _reads(watch)}
-        return self.columns_of(v for v in self.encoder.infos if v in read or v in goal.ghosts)
+        whole = (STARTED, OVER, TURN_OPEN, TRANSFERRING)
+        return self.columns_of(v for v in self.encoder.infos if v in read or v in goal.ghosts or v in whole)
 
     def rank(self, column: Term) -> int:
         """How far from the point a column is, as a thing to keep: where all stands, what is open, single calls."""
@@ -219,6 +220,10 @@ class Machine:
 
     def _seen(self, roots: tuple[Term, ...], kept: Sequence[Term], exact: bool) -> tuple[Term, ...]:
         mentioned = set(self.mentioned(roots))
+        facts = self._facts.linking(mentioned.difference(kept), frozenset(kept))
+        if facts and not exact:
+            roots = self.graph.and_(roots[0], *map(self.clause, facts)), *roots[1:]
+            mentioned = set(self.mentioned(roots))
         key = roots, tuple(column for column in kept if column in mentioned), exact
         if key not in self._views:
             self._views[key] = localised(self.graph, *key[:2], self.encoder.columns, exact=exact)

@@ -70,10 +70,27 @@ def followed(
     machine: Machine, goal: Goal, path: Path, kept: Sequence[Term], without: Iterable[str], codes: Codes, *, budget: int
 ) -> Walk | Blocked | Unclear:
     """A real way along a path of the picture that keeps these columns, or what keeps there from being one."""
-    without, last = tuple(without), len(path) - 1
+    found = _followed(machine, goal, path, kept, tuple(without), codes, budget, facts=True)
+    if isinstance(found, Blocked) and not found.columns:  # facts that the picture does not see stand against it
+        return _followed(machine, goal, path, kept, tuple(without), codes, budget, facts=False)
+    return found
+
+
+def _followed(
+    machine: Machine,
+    goal: Goal,
+    path: Path,
+    kept: Sequence[Term],
+    without: tuple[str, ...],
+    codes: Codes,
+    budget: int,
+    *,
+    facts: bool,
+) -> Walk | Blocked | Unclear:
+    last = len(path) - 1
     needed = _needed(machine, goal, path, without)
     links = {c: f"k{c}" for columns in needed for c in columns if c not in kept}
-    script = Unrolled(machine, codes, links)
+    script = Unrolled(machine, codes, links, facts=facts)
     script.begin(needed[0])
     for i, class_ in enumerate(path[:-1]):
         after = needed[i + 1]

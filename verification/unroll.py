@@ -12,8 +12,9 @@ from charter.verification.terms import Graph, Op, Term, mentioned
 class Unrolled:
     """A script that grows by places. `links`: columns that go on from step to step only where a name is assumed."""
 
-    def __init__(self, machine: Machine, codes: Codes, links: Mapping[Term, str]) -> None:
+    def __init__(self, machine: Machine, codes: Codes, links: Mapping[Term, str], *, facts: bool = False) -> None:
         self._machine = machine
+        self._facts = facts
         self._graph: Graph = machine.graph
         self._codes = codes
         self._links = links
@@ -67,7 +68,8 @@ class Unrolled:
         free = [t for t in mentioned(graph, roots) if graph.op[t] in (Op.VAR, Op.RENDER)]
         for term in free:
             self.declare(at(graph, term, i), sort_of(graph.sort[term]))
-        facts = known_of(graph, [t for t in free if graph.op[t] is Op.VAR and graph.name(t) in columns], columns)
+        named = tuple(t for t in free if graph.op[t] is Op.VAR and graph.name(t) in columns)
+        facts = [self._machine.always(named)] if self._facts else known_of(graph, named, columns)
         lines, name = definitions(graph, [*roots, *facts], self._codes, lambda t: at(graph, t, i), f"@{i}")
         self._lines += [line for line in lines if self._first(line)]
         for fact in (f"(assert {name(fact)})" for fact in facts):
