@@ -7,6 +7,7 @@ inductive. A flag that never holds is then no variable any more.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import combinations
 
 from charter.dsl.program import OVER, STARTED, TRANSFERRING, TURN_OPEN, ActKind, Variable, escalating, exhausted, used
 from charter.verification.facts import Clause
@@ -47,7 +48,17 @@ def books(machine: Machine, codes: Codes, budget: int) -> tuple[Clause, ...]:
             dropped = check.dropped(alive)
             again = again or bool(dropped)
             alive -= dropped
-    return tuple(left[n] for n in sorted(alive))
+    return _tersely(left[n] for n in sorted(alive))
+
+
+def _tersely(clauses: Iterable[Clause]) -> tuple[Clause, ...]:
+    """The clauses without those that say no more than a shorter one of them."""
+    found: dict[frozenset[tuple[Term, bool]], Clause] = {}
+    for clause in sorted(clauses, key=len):
+        literals = frozenset(clause)
+        if not any(frozenset(some) in found for n in range(1, len(clause)) for some in combinations(clause, n)):
+            found[literals] = clause
+    return tuple(found.values())
 
 
 class _Check:

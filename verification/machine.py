@@ -5,6 +5,7 @@ where the goal is missed.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, fields
 
 from charter.dsl.program import (
@@ -89,7 +90,6 @@ class Machine:
         self.encoder = encoder
         self.graph: Graph = encoder.graph
         self.kinds: tuple[EventKind, ...] = tuple(encoder.program.events)
-        self.goals = {goal.name: goal for goal in goals}
         self.place: dict[Term, tuple[Variable, int]] = {}
         for variable, of in encoder.state.items():
             for i, column in enumerate(encoder.flat(variable, of)):
@@ -97,10 +97,20 @@ class Machine:
         self._state = 0
         for column in self.place:
             self._state |= self.graph.inputs[column]
-        self._owner = {ghost: goal for goal in self.goals.values() for ghost in goal.ghosts}
-        self._judged: dict[tuple[str, EventKind], tuple[Term, dict[Variable, list[Term]]]] = {}
         self._views: dict[tuple[tuple[Term, ...], tuple[Term, ...], bool], tuple[Term, ...]] = {}
         self._after: dict[tuple[EventKind, Variable], list[Term]] = {}
+        self._require(goals)
+
+    def requiring(self, goals: Iterable[Goal]) -> "Machine":
+        """The same steps with other goals; what was worked out of the steps is not worked out again."""
+        other = copy(self)
+        other._require(goals)
+        return other
+
+    def _require(self, goals: Iterable[Goal]) -> None:
+        self.goals = {goal.name: goal for goal in goals}
+        self._owner = {ghost: goal for goal in self.goals.values() for ghost in goal.ghosts}
+        self._judged: dict[tuple[str, EventKind], tuple[Term, dict[Variable, list[Term]]]] = {}
 
     # --- exact
 

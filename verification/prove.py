@@ -39,17 +39,12 @@ class _Subject:
     """What is proved about: a program with its steps as terms, and what is known of them already."""
 
     program: Program
-    encoder: Encoder
-    facts: Facts
+    machine: Machine
     budget: Budget
 
-    def machine(self, program: Program) -> Machine:
-        """The machine of the program, or of one that differs in what it requires."""
-        return Machine(self.encoder, goals_of(program), self.facts)
-
     def pursued(self, program: Program, name: str) -> Pursued:
-        """What comes of a requirement of such a program."""
-        machine = self.machine(program)
+        """What comes of a requirement of the program, or of one that differs in what it requires."""
+        machine = self.machine if program is self.program else self.machine.requiring(goals_of(program))
         return pursue(machine, program, machine.goals[name], codes_of(program), self.budget)
 
 
@@ -61,7 +56,7 @@ def prove(program: Program, settings: Settings) -> Iterator[Result]:
     facts = Facts(needing_start(encoder))
     for _, clauses in worked((facts,), partial(_books, program, encoder, settings.budget), settings.limits):
         facts = facts if isinstance(clauses, Failed) else replace(facts, clauses=clauses)
-    subject = _Subject(program, encoder, facts, settings.budget)
+    subject = _Subject(program, Machine(encoder, goals_of(program), facts), settings.budget)
     requirements = {requirement.name: requirement for requirement in program.requirements}
 
     def work(name: str) -> tuple[Verdict, float]:
@@ -85,7 +80,7 @@ def _books(program: Program, encoder: Encoder, budget: Budget, facts: Facts) -> 
 
 
 def _checked(subject: _Subject, name: str) -> Verdict:
-    return checked(subject.machine(subject.program), subject.program, name, subject.budget)
+    return checked(subject.machine, subject.program, name, subject.budget)
 
 
 def _judged(subject: _Subject, requirement: Requirement) -> Verdict:

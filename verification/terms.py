@@ -6,7 +6,7 @@ The graph has no quantifier and no function but those below, so it reads as SMT-
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
 from typing import NewType, TypeAlias, assert_never
 
 Term = NewType("Term", int)
@@ -14,7 +14,7 @@ Term = NewType("Term", int)
 TRUE, FALSE = Term(0), Term(1)  # INVARIANT: these are the first terms of every graph.
 
 
-class Sort(Enum):
+class Sort(StrEnum):
     """What a term stands for."""
 
     BOOL = "Bool"
@@ -22,7 +22,7 @@ class Sort(Enum):
     OPAQUE = "Opaque"  # ids and texts: equality only
 
 
-class Op(Enum):
+class Op(StrEnum):
     """How a term is made from others."""
 
     CONST = "const"  # data: its value
