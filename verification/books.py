@@ -5,7 +5,7 @@ hold before `start` are dropped as long as some kind of event can break one whil
 inductive. A flag that never holds is then no variable any more.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -86,6 +86,7 @@ class _Check:
         self._after = {at(graph, column, 1): sort_of(graph.sort[column]) for column in columns}
         self._names = {column: at(graph, column, 1) for column in columns}
         self._gone: set[int] = set()
+        self._last = ""
 
     def dropped(self, alive: set[int]) -> set[int]:
         """The candidates that a step of this class breaks while all that are alive hold before it."""
@@ -96,8 +97,7 @@ class _Check:
             self._cases.add("\n".join(f"(assert (not x{n}))" for n in gone))
             if len(self._gone) == len(self._breaks):
                 return found
-            holds = [f"h{n}" for n in self._holds if n in alive and n not in found]
-            answer = self._cases.ask(["go0", "some", *holds], self._after)
+            answer = self._cases.ask(["go0", "some", self._held(alive - found)], self._after)
             if isinstance(answer, Unclear):
                 return found | {n for n in self._breaks if n in alive}
             if not isinstance(answer, Sat):
@@ -105,6 +105,15 @@ class _Check:
             values = {column: answer.values.get(name, False) for column, name in self._names.items()}
             left = (n for n in self._breaks if n not in self._gone)
             found |= {n for n in left if not any(values[column] is value for column, value in self._left[n])}
+
+    def _held(self, alive: Set[int]) -> str:
+        """The name of an assumption: that all of these hold before the step."""
+        name = f"held{len(alive)}"  # candidates only ever go, so their number says which they are
+        if name != self._last:
+            holds = " ".join(f"h{n}" for n in self._holds if n in alive)
+            self._cases.add(f"(declare-const {name} Bool)\n(assert (=> {name} (and true {holds})))")
+            self._last = name
+        return name
 
 
 # --- candidates ------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ step breaks any. What is left is inductive, so an invariant may be searched amon
 from collections.abc import Sequence
 from itertools import combinations
 
-from charter.verification.facts import Clause
+from charter.verification.facts import Clause, clause_term
 from charter.verification.machine import Machine, Picture
 from charter.verification.smt import Codes, sort_of
 from charter.verification.solver import Cases, Sat, Unsat
@@ -34,7 +34,7 @@ def lemmas(machine: Machine, picture: Picture, codes: Codes, budget: int) -> Ter
         cases.add(f"(declare-const {some} Bool)\n(assert (=> {some} (or {broken})))")
         answer = cases.ask(["go0", some, *(f"h{n}" for n in numbers)], after)
         if isinstance(answer, Unsat):
-            return graph.and_(*(machine.clause(left[n]) for n in numbers))
+            return graph.and_(*(clause_term(graph, left[n]) for n in numbers))
         if not isinstance(answer, Sat):
             return TRUE
         found = answer.values

@@ -23,7 +23,7 @@ from charter.dsl.program import (
     Watch,
 )
 from charter.verification.encode import STEPS, Encoder
-from charter.verification.facts import Clause, Facts
+from charter.verification.facts import Facts, Known
 from charter.verification.localise import localised
 from charter.verification.symbols import known_of, scalar
 from charter.verification.terms import FALSE, TRUE, Graph, Term, substituted
@@ -84,9 +84,10 @@ class Machine:
     """The exact steps of a program as columns, and pictures of them."""
 
     def __init__(self, encoder: Encoder, goals: Iterable[Goal], facts: Facts) -> None:
-        self._facts = facts
+        self._needing_start = facts.needing_start
         self._never: dict[Term, Term] = dict.fromkeys(facts.never, FALSE)
         self._always: dict[tuple[Term, ...], Term] = {}
+        self._facts = Known(encoder.graph, facts)
         self.encoder = encoder
         self.graph: Graph = encoder.graph
         self.kinds: tuple[EventKind, ...] = tuple(encoder.program.events)
@@ -97,7 +98,8 @@ class Machine:
         self._state = 0
         for column in self.place:
             self._state |= self.graph.inputs[column]
-        self._views: dict[tuple[tuple[Term, ...], tuple[Term, ...], bool], tuple[Term, ...]] = {}
+        self._views: dict[tuple[tuple[Term, ...], tuple[Term, ...], int, bool], tuple[Term, ...]] = {}
+        self._comes: dict[EventKind, Term] = {}
         self._after: dict[tuple[EventKind, Variable], list[Term]] = {}
         self._require(goals)
 
@@ -116,10 +118,7 @@ class Machine:
 
     def mentioned(self, terms: Iterable[Term]) -> tuple[Term, ...]:
         """The columns of the state that terms mention."""
-        bits = 0
-        for term in terms:
-            bits |= self.graph.inputs[term]
-        bits &= self._state
+        bits = self._bits(terms) & self._state
         found = []
         while bits:
             least = bits & -bits
@@ -132,7 +131,7 @@ class Machine:
         return tuple(t for v in variables for t in self.encoder.flat(v, self.encoder.state[v]))
 
     def begins_with(self, goal: Goal) -> tuple[Term, ...]:
-        """The columns that a picture of a goal keeps in any case: what it remembers, and what its conditions read."""
+        """The columns that a picture of a goal keeps in any case: where all stands, what it remembers and reads."""
         read = {read.variable for watch in goal.watches for read in _reads(watch)}
         whole = (STARTED, OVER, TURN_OPEN, TRANSFERRING)
         return self.columns_of(v for v in self.encoder.infos if v in read or v in goal.ghosts or v in whole)
@@ -151,9 +150,11 @@ class Machine:
 
     def comes(self, kind: EventKind) -> Term:
         """Whether an event of the kind can come."""
-        step = self.encoder.step(kind)
-        started = scalar(self.encoder.state[STARTED]) if kind in self._facts.needing_start else TRUE
-        return self._known(self.graph.and_(step.possible, step.ordered, started))
+        if kind not in self._comes:
+            step = self.encoder.step(kind)
+            started = scalar(self.encoder.state[STARTED]) if kind in self._needing_start else TRUE
+            self._comes[kind] = self._known(self.graph.and_(step.possible, step.ordered, started))
+        return self._comes[kind]
 
     def misses(self, kind: EventKind, goal: Goal) -> Term:
         """Whether a step misses a goal; only where it comes."""
@@ -188,12 +189,8 @@ class Machine:
         """What is true of these columns in every state, by their types and by what is known of the program."""
         if columns not in self._always:
             typed = known_of(self.graph, columns, self.encoder.columns)
-            self._always[columns] = self.graph.and_(*typed, *map(self.clause, self._facts.among(columns)))
+            self._always[columns] = self.graph.and_(*typed, *self._facts.within(self._bits(columns)))
         return self._always[columns]
-
-    def clause(self, clause: Clause) -> Term:
-        """A clause as a term."""
-        return self.graph.or_(*(column if value else self.graph.not_(column) for column, value in clause))
 
     def _known(self, term: Term) -> Term:
         """The term where flags that never hold do not."""
@@ -203,7 +200,7 @@ class Machine:
 
     def picture(self, goal: Goal, kept: Sequence[Term], without: Iterable[str], exact: bool = False) -> Picture:
         """The machine through these columns; `exact`: with all else as it is, though of any value before each step."""
-        without = tuple(without)
+        kept, without = tuple(kept), tuple(without)
         steps: dict[tuple[tuple[Term, ...], tuple[Term, ...]], list[EventKind]] = {}
         misses: dict[Term, list[EventKind]] = {}
         for kind in self.kinds:
@@ -220,7 +217,7 @@ class Machine:
                 if view[0] != FALSE:
                     misses.setdefault(view[0], []).append(kind)
         return Picture(
-            tuple(kept),
+            kept,
             tuple(
                 Class(goes, dict(zip(changed, after, strict=True)), tuple(kinds))
                 for (changed, (goes, *after)), kinds in steps.items()
@@ -228,16 +225,23 @@ class Machine:
             tuple(Class(bad, {}, tuple(kinds)) for bad, kinds in misses.items()),
         )
 
-    def _seen(self, roots: tuple[Term, ...], kept: Sequence[Term], exact: bool) -> tuple[Term, ...]:
-        mentioned = set(self.mentioned(roots))
-        facts = self._facts.linking(mentioned.difference(kept), frozenset(kept))
-        if facts and not exact:
-            roots = self.graph.and_(roots[0], *map(self.clause, facts)), *roots[1:]
-            mentioned = set(self.mentioned(roots))
-        key = roots, tuple(column for column in kept if column in mentioned), exact
+    def _seen(self, roots: tuple[Term, ...], kept: tuple[Term, ...], exact: bool) -> tuple[Term, ...]:
+        here = self._bits(kept)
+        mentioned = self._bits(roots) & self._state
+        facts = () if exact else tuple(self._facts.between(mentioned & ~here, here))
+        near = (mentioned | self._bits(facts)) & here
+        key = roots, facts, near, exact
         if key not in self._views:
-            self._views[key] = localised(self.graph, *key[:2], self.encoder.columns, exact=exact)
+            known = (self.graph.and_(roots[0], *facts), *roots[1:])
+            keeps = [column for column in kept if self.graph.inputs[column] & near]
+            self._views[key] = localised(self.graph, known, keeps, self.encoder.columns, exact=exact)
         return self._views[key]
+
+    def _bits(self, terms: Iterable[Term]) -> int:
+        bits = 0
+        for term in terms:
+            bits |= self.graph.inputs[term]
+        return bits
 
     def _judge(self, goal: Goal, kind: EventKind) -> tuple[Term, dict[Variable, list[Term]]]:
         if (goal.name, kind) not in self._judged:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from charter.dsl.program import Event, Program, Requirement
-from charter.verification.books import books
+from charter.verification.books import NOTHING, books
 from charter.verification.checks import checked
 from charter.verification.encode import IN_RANGE, NO_CONFLICT, NO_EXCLUDED, STEPS, WITHIN_BOUNDS, Encoder
 from charter.verification.facts import Clause, Facts
@@ -56,7 +56,9 @@ def prove(program: Program, settings: Settings) -> Iterator[Result]:
     facts = Facts(needing_start(encoder))
     for _, clauses in worked((facts,), partial(_books, program, encoder, settings.budget), settings.limits):
         facts = facts if isinstance(clauses, Failed) else replace(facts, clauses=clauses)
-    subject = _Subject(program, Machine(encoder, goals_of(program), facts), settings.budget)
+    machine = Machine(encoder, goals_of(program), facts)
+    machine.picture(NOTHING, machine.begins_with(NOTHING), ())  # every goal begins with it
+    subject = _Subject(program, machine, settings.budget)
     requirements = {requirement.name: requirement for requirement in program.requirements}
 
     def work(name: str) -> tuple[Verdict, float]:
