@@ -5,17 +5,16 @@ hold before `start` are dropped as long as some kind of event can break one whil
 inductive. A flag that never holds is then no variable any more.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
 from charter.dsl.program import OVER, STARTED, TRANSFERRING, TURN_OPEN, ActKind, Variable, escalating, exhausted, used
 from charter.verification.facts import Clause
-from charter.verification.machine import Class, Goal, Machine
-from charter.verification.smt import Codes, sort_of
-from charter.verification.solver import Cases, Sat, Unclear
-from charter.verification.terms import TRUE, Sort, Term
-from charter.verification.unroll import Unrolled, at
+from charter.verification.inductive import inductive
+from charter.verification.machine import Goal, Machine
+from charter.verification.smt import Codes
+from charter.verification.terms import Sort, Term
 
 NOTHING = Goal("the books")
 
@@ -37,18 +36,19 @@ class _Owner:
 def books(machine: Machine, codes: Codes, budget: int) -> tuple[Clause, ...]:
     """The facts of the books that are inductive together."""
     owners = _owners(machine)
-    left = [clause for clause in dict.fromkeys(_candidates(machine, owners)) if _begins(machine, clause)]
-    kept = tuple(sorted({column for clause in left for column, _ in clause}))
-    checks = [_Check(machine, class_, kept, left, codes, budget) for class_ in machine.picture(NOTHING, kept, ()).steps]
-    alive = set(range(len(left)))
-    again = True
-    while again:
-        again = False
-        for check in checks:
-            dropped = check.dropped(alive)
-            again = again or bool(dropped)
-            alive -= dropped
-    return _tersely(left[n] for n in sorted(alive))
+    opens = tuple(owner.open[0] for owner in owners.values() if owner.open)
+    any_open = machine.graph.or_(*opens)
+    found = inductive(machine, tuple(_candidates(machine, owners, any_open)), set(_globals(machine)), codes, budget)
+    return _tersely(each for clause in found for each in _for_each(clause, any_open, opens))
+
+
+def _for_each(clause: Clause, any_open: Term, opens: Iterable[Term]) -> Iterator[Clause]:
+    """What is so unless anything is open, for each thing that may be."""
+    if (any_open, False) not in clause:
+        yield clause
+    else:
+        rest = tuple(literal for literal in clause if literal[0] != any_open)
+        yield from (((flag, False), *rest) for flag in opens)
 
 
 def _tersely(clauses: Iterable[Clause]) -> tuple[Clause, ...]:
@@ -61,65 +61,10 @@ def _tersely(clauses: Iterable[Clause]) -> tuple[Clause, ...]:
     return tuple(found.values())
 
 
-class _Check:
-    """One class of steps, and the candidates that it may break."""
-
-    def __init__(
-        self, machine: Machine, class_: Class, kept: tuple[Term, ...], left: list[Clause], codes: Codes, budget: int
-    ) -> None:
-        graph = machine.graph
-        self._breaks = [n for n, clause in enumerate(left) if any(column in class_.after for column, _ in clause)]
-        near = {*machine.mentioned((class_.goes, *class_.after.values())), *class_.after}
-        near |= {column for n in self._breaks for column, _ in left[n]}
-        self._holds = [n for n, clause in enumerate(left) if all(column in near for column, _ in clause)]
-        columns = tuple(column for column in kept if column in near)
-        script = Unrolled(machine, codes, {})
-        script.place(0, [machine.always(columns), *columns])
-        script.step(0, [class_], columns)
-        for n in self._holds:
-            script.require(f"h{n}", _spelled(machine, left[n], 0))
-        for n in self._breaks:
-            script.require(f"x{n}", f"(not {_spelled(machine, left[n], 1)})")
-        script.require("some", f"(or {' '.join(f'x{n}' for n in self._breaks)} false)")
-        self._cases = Cases(script.taken(), budget)
-        self._left = left
-        self._after = {at(graph, column, 1): sort_of(graph.sort[column]) for column in columns}
-        self._names = {column: at(graph, column, 1) for column in columns}
-        self._gone: set[int] = set()
-        self._last = ""
-
-    def dropped(self, alive: set[int]) -> set[int]:
-        """The candidates that a step of this class breaks while all that are alive hold before it."""
-        found: set[int] = set()
-        while True:
-            gone = [n for n in self._breaks if (n not in alive or n in found) and n not in self._gone]
-            self._gone.update(gone)
-            self._cases.add("\n".join(f"(assert (not x{n}))" for n in gone))
-            if len(self._gone) == len(self._breaks):
-                return found
-            answer = self._cases.ask(["go0", "some", self._held(alive - found)], self._after)
-            if isinstance(answer, Unclear):
-                return found | {n for n in self._breaks if n in alive}
-            if not isinstance(answer, Sat):
-                return found
-            values = {column: answer.values.get(name, False) for column, name in self._names.items()}
-            left = (n for n in self._breaks if n not in self._gone)
-            found |= {n for n in left if not any(values[column] is value for column, value in self._left[n])}
-
-    def _held(self, alive: Set[int]) -> str:
-        """The name of an assumption: that all of these hold before the step."""
-        name = f"held{len(alive)}"  # candidates only ever go, so their number says which they are
-        if name != self._last:
-            holds = " ".join(f"h{n}" for n in self._holds if n in alive)
-            self._cases.add(f"(declare-const {name} Bool)\n(assert (=> {name} (and true {holds})))")
-            self._last = name
-        return name
-
-
 # --- candidates ------------------------------------------------------------------------------------------------------
 
 
-def _candidates(machine: Machine, owners: Mapping[str, _Owner]) -> Iterator[Clause]:
+def _candidates(machine: Machine, owners: Mapping[str, _Owner], any_open: Term) -> Iterator[Clause]:
     """What is worth trying: about single flags, about one agent or tool, and about those that lead to its use."""
     turn, started, over, transferring = _globals(machine)
     yield ((over, False), (turn, False))
@@ -128,38 +73,37 @@ def _candidates(machine: Machine, owners: Mapping[str, _Owner]) -> Iterator[Clau
     queues = machine.columns_of(escalating(name) for name in machine.encoder.program.queues)
     yield from (((queue, False), (transferring, True), (over, True)) for queue in queues)
     yield ((transferring, False), *((queue, True) for queue in queues))
+    yield ((any_open, False), (turn, True), (over, True))
     for name, owner in owners.items():
-        for flag in owner.all:
+        leading = _leading_to(machine, name)
+        rare = (*owner.open[1:], *owner.used[1:]) if leading else (*owner.open, *owner.used)
+        for flag in (*rare, *owner.late):
             yield ((flag, False),)
+        for other in leading:
+            if other in owners:
+                yield from (((flag, False), (use, False)) for flag in owners[other].open[:1] for use in owner.used)
+        for flag in (*owner.used, *owner.late):
             yield ((flag, False), (started, True))
-        for flag in (*owner.open, *owner.late):
-            yield from (((flag, False), (other, True), (over, True)) for other in owner.used)
         for flag in owner.late:
             yield ((flag, False), (transferring, True), (over, True))
-        for flag in owner.open:
-            yield ((flag, False), (turn, True), (over, True))
+        for flag, times in zip(owner.open, owner.used, strict=False):
+            yield ((flag, False), (times, True), (over, True))
             if name in machine.encoder.program.agents:
                 yield ((flag, False), (over, False))
                 yield ((flag, False), (transferring, False))
     first = [owner.open[0] for owner in owners.values() if owner.open]
     yield from (((flag, False), (other, False)) for i, flag in enumerate(first) for other in first[:i])
-    for name, owner in owners.items():
-        near = _leading_to(machine, name, owners)
-        opens = [flag for other in near for flag in owners[other].open]
-        for flag in opens:
-            yield from (((flag, False), (other, False)) for other in (*owner.open, *owner.used) if other != flag)
-            yield from (((flag, False), (other, False)) for other in opens if other > flag)
 
 
-def _leading_to(machine: Machine, name: str, owners: Mapping[str, _Owner]) -> list[str]:
-    """The agents and tools whose answers may lead to the use of this one."""
+def _leading_to(machine: Machine, name: str) -> tuple[str, ...]:
+    """The first words of the events on which this agent or tool may be used: who answers, where it is an answer."""
     program = machine.encoder.program
     found = []
     for kind, strata in program.strata.items():
         sites = (site for stratum in strata for clause in stratum for site in clause.acts)
         if any(site.kind in (ActKind.ASK, ActKind.CALL) and site.name == name for site in sites):
             found.append(kind.split(" ")[0])
-    return [other for other in dict.fromkeys(found) if other in owners]
+    return tuple(dict.fromkeys(found))
 
 
 def _owners(machine: Machine) -> dict[str, _Owner]:
@@ -185,12 +129,3 @@ def _flags(machine: Machine, variables: Iterable[Variable]) -> tuple[Term, ...]:
 def _globals(machine: Machine) -> tuple[Term, Term, Term, Term]:
     turn, started, over, transferring = machine.columns_of((TURN_OPEN, STARTED, OVER, TRANSFERRING))
     return turn, started, over, transferring
-
-
-def _begins(machine: Machine, clause: Clause) -> bool:
-    return any((machine.initial(column) == TRUE) is value for column, value in clause)
-
-
-def _spelled(machine: Machine, clause: Clause, place: int) -> str:
-    names = [(at(machine.graph, column, place), value) for column, value in clause]
-    return f"(or {' '.join(name if value else f'(not {name})' for name, value in names)})"

@@ -62,6 +62,11 @@ class Unrolled:
         self.declare(name, "Bool")
         self._lines.append(f"(assert (=> {name} {condition}))")
 
+    def call(self, name: str, condition: str) -> None:
+        """A name for a condition, of which the value can be asked."""
+        self.declare(name, "Bool")
+        self._lines.append(f"(assert (= {name} {condition}))")
+
     def place(self, i: int, roots: Sequence[Term]) -> Callable[[Term], str]:
         """The names of terms at a place; variables are declared, with what is always true of them."""
         graph, columns = self._graph, self._machine.encoder.columns
