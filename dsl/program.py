@@ -24,7 +24,7 @@ from charter.dsl.types import (
     Value,
 )
 
-FORMAT = 1  # INVARIANT: raised whenever the meaning of a Program changes; certificates and audit records carry it.
+FORMAT = 2  # INVARIANT: raised whenever the meaning of a Program changes; certificates and audit records carry it.
 
 EventKind = NewType("EventKind", str)  # as a policy spells it: "start", "classify", "classify fails", "escalated desk"
 Variable = NewType("Variable", str)  # facts: "account"; suggestions: "classify.intent"; bookkeeping: "pending classify"
@@ -387,7 +387,7 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """A fact whose final value differs from its old one."""
+    """A fact whose final value differs from its old one. INVARIANT: no watch updates it."""
 
     variable: Variable
 
@@ -416,12 +416,15 @@ class Closing:
 
 
 Moment: TypeAlias = Arrival | Changed | Settled | Leaving | Finished | Closing
-"""In this order: the event, each change (in the order of the variables), the facts, each act, the end, the close."""
+"""In this order: the event, all changes at once, the facts, each act, the end, the close."""
 
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """At `moment`, if `when` holds: the requirement is broken if `broken` holds; then `updates`, all at once."""
+    """At `moment`, if `when` holds: the requirement is broken if `broken` holds; then `updates`, all at once.
+
+    The watches of one moment come one after the other, in the order of the program.
+    """
 
     moment: Moment
     when: Expr = TRUE
@@ -493,7 +496,7 @@ class Speech:
     texts: Mapping[str, tuple[str | Slot, ...]]
 
 
-Seen: TypeAlias = tuple[str, str]  # one moment that came: ("on", kind), ("change", variable), (act kind, name) …
+Seen: TypeAlias = tuple[str, str]  # one moment that came: ("on", kind), CHANGES, (act kind, name) …
 
 
 def seen_by(moment: Moment) -> tuple[Seen, ...]:
@@ -501,8 +504,8 @@ def seen_by(moment: Moment) -> tuple[Seen, ...]:
     match moment:
         case Arrival(kinds):
             return tuple(arrival(kind) for kind in sorted(kinds))
-        case Changed(variable):
-            return (change(variable),)
+        case Changed():
+            return (CHANGES,)
         case Leaving(kind, names):
             return tuple((kind.value, name) for name in sorted(names))
         case Settled():
@@ -515,6 +518,7 @@ def seen_by(moment: Moment) -> tuple[Seen, ...]:
             assert_never(moment)
 
 
+CHANGES: Seen = ("at", "changes")
 SETTLED: Seen = ("after", "the rules")
 FINISHED: Seen = ("at the end of", "the step")
 CLOSING: Seen = ("at the close of", "the turn")
@@ -523,11 +527,6 @@ CLOSING: Seen = ("at the close of", "the turn")
 def arrival(kind: EventKind) -> Seen:
     """The moment when an event of this kind comes."""
     return ("on", kind)
-
-
-def change(variable: Variable) -> Seen:
-    """The moment when a fact has changed."""
-    return ("at the change of", variable)
 
 
 @dataclass(frozen=True)  # without slots: what is derived from it is computed once

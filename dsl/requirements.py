@@ -234,12 +234,13 @@ class _Lowering:
     def _never_with(self, what: s.Happenings, other: s.Happenings) -> list[Watch]:
         left, right = self._ghost("first", Lifetime.STEP), self._ghost("second", Lifetime.STEP)
         first, second = self._observed(what), self._observed(other)
-        return [
+        watches = [
             *(Watch(o.moment, o.when, _read(right)) for o in first),
             *(Watch(o.moment, o.when, _read(left)) for o in second),
             *(_note(o.moment, left, TRUE, o.when) for o in first),
             *(_note(o.moment, right, TRUE, o.when) for o in second),
         ]
+        return sorted(watches, key=_changing)  # changes are one moment: what is noted of one is seen by the next
 
     def _never_from(self, what: s.Happenings, first: s.Happenings, last: s.Happenings) -> list[Watch]:
         inside = self._ghost("inside")
@@ -416,6 +417,11 @@ def _singly(moment: Moment) -> list[Moment]:
             return [Leaving(kind, frozenset({name})) for name in sorted(names)]
         case _:
             return [moment]
+
+
+def _changing(watch: Watch) -> str:
+    """The fact whose change is watched."""
+    return watch.moment.variable if isinstance(watch.moment, Changed) else ""
 
 
 def _read(variable: Variable) -> Read:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from charter.dsl.evaluate import Scope, evaluate, number
 from charter.dsl.program import (
+    CHANGES,
     CLOSING,
     FINISHED,
     LEAVING_RANK,
@@ -22,6 +23,7 @@ from charter.dsl.program import (
     Act,
     ActKind,
     ActSite,
+    Changed,
     Clause,
     Event,
     EventKind,
@@ -33,7 +35,6 @@ from charter.dsl.program import (
     State,
     Variable,
     arrival,
-    change,
     exhausted,
     used,
 )
@@ -279,17 +280,18 @@ def _observe(
     def at(moment: Seen, its: Mapping[str, Value]) -> None:
         scope = Scope(old, state, its, event.now)
         for requirement, watch in program.watches.get(moment, ()):
+            changed = watch.moment.variable if isinstance(watch.moment, Changed) else None
+            if changed is not None and old[changed] == values[changed]:
+                continue
             if (requirement is not None and not judged) or not evaluate(watch.when, scope):
                 continue
             if requirement is not None and evaluate(watch.broken, scope):
-                broken.setdefault(requirement, Broken(requirement, " ".join(moment).strip()))
+                detail = " ".join(moment).strip() if changed is None else f"at the change of {changed}"
+                broken.setdefault(requirement, Broken(requirement, detail))
             state.update([(name, evaluate(value, scope)) for name, value in watch.updates])
 
     at(arrival(event.kind), event.fields)
-    if values != old:
-        for name in program.variables:
-            if old[name] != values[name]:
-                at(change(name), event.fields)
+    at(CHANGES, event.fields)
     at(SETTLED, event.fields)
     for act in acts:
         at((act.kind.value, act.name), dict(act.args))

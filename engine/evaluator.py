@@ -218,10 +218,8 @@ def _observe(
     """Runs every watch of the step on `final`, moment after moment, and names what breaks, each once."""
     fields, now = event.fields, event.now
     broken: dict[str, None] = {}
-    changed = [watches for variable, watches in kind.changed if old[variable] != final[variable]]
     kind.arrived(old, final, fields, now, broken, judged)
-    for watches in changed:
-        watches(old, final, fields, now, broken, judged)
+    kind.changed(old, final, fields, now, broken, judged)
     evaluator.settled(old, final, fields, now, broken, judged)
     for act in acts:
         leaves = evaluator.leaving.get((act.kind, act.name))

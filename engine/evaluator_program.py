@@ -71,7 +71,7 @@ class CompiledClause:
 
 @dataclass(frozen=True, slots=True)
 class CompiledKind:
-    """What a step on one kind of event needs. `out_of_range` counts; `changed` are in the order of the program."""
+    """What a step on one kind of event needs. `out_of_range` counts; `changed` runs the watches on all that changed."""
 
     possible: Computed
     opens: bool  # a turn, with resets, where none is open
@@ -81,7 +81,7 @@ class CompiledKind:
     strata: tuple[tuple[CompiledClause, ...], ...]
     out_of_range: Callable[[State], int]
     arrived: Watches
-    changed: tuple[tuple[Variable, Watches], ...]
+    changed: Watches
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ class _KindNames:
     strata: tuple[tuple[tuple[str, str], ...], ...]
     out_of_range: str
     arrived: str
-    changed: tuple[tuple[Variable, str], ...]
+    changed: str
 
 
 def _linked_kind(
@@ -175,7 +175,7 @@ def _linked_kind(
         ),
         out_of_range=functions[names.out_of_range],
         arrived=functions[names.arrived],
-        changed=tuple((variable, functions[name]) for variable, name in names.changed),
+        changed=functions[names.changed],
     )
 
 
@@ -196,11 +196,7 @@ def _kind(
         strata=tuple(tuple(_clause(source, clause, fields) for clause in stratum) for stratum in strata),
         out_of_range=_range(source, program, [name for name in program.variables if name in written | arriving]),
         arrived=arrived if arrived is not None else _watches(source, ()),
-        changed=tuple(
-            (name, watches[Changed(name)])
-            for name in program.variables
-            if name in written | {SAFE_STOPS} and Changed(name) in watches
-        ),
+        changed=_watches(source, [(r, w) for r, w in _owned(program) if _is_change(w.moment, written)]),
     )
 
 
@@ -264,14 +260,23 @@ def _bounds(source: Source, v: str, type_: Type, depth: int) -> str:
 
 
 def _by_moment(program: Program) -> Mapping[Moment, Sequence[tuple[str, Watch]]]:
-    """For every single moment that is watched its watches, bookkeeping first, each with its requirement's name."""
-    watches = [("", watch) for watch in program.bookkeeping]
-    watches += [(requirement.name, watch) for requirement in program.requirements for watch in requirement.watches]
+    """For every single moment that is watched its watches, but for changes, which are all one moment."""
     found: dict[Moment, list[tuple[str, Watch]]] = {}
-    for requirement, watch in watches:
+    for requirement, watch in _owned(program):
         for moment in _singles(watch.moment):
             found.setdefault(moment, []).append((requirement, watch))
     return found
+
+
+def _owned(program: Program) -> Sequence[tuple[str, Watch]]:
+    """Every watch with its requirement's name, in order; bookkeeping comes first and has no name."""
+    watches = [("", watch) for watch in program.bookkeeping]
+    return watches + [(requirement.name, watch) for requirement in program.requirements for watch in requirement.watches]
+
+
+def _is_change(moment: Moment, written: set[Variable]) -> bool:
+    """Whether it is the change of what an event's rules may write, or of what the safe stop writes."""
+    return isinstance(moment, Changed) and (moment.variable in written or moment.variable == SAFE_STOPS)
 
 
 def _singles(moment: Moment) -> Sequence[Moment]:
@@ -280,8 +285,10 @@ def _singles(moment: Moment) -> Sequence[Moment]:
             return [Arrival(frozenset({kind})) for kind in sorted(kinds)]
         case Leaving(kind, names):
             return [Leaving(kind, frozenset({name})) for name in sorted(names)]
-        case Changed() | Settled() | Finished() | Closing():
+        case Settled() | Finished() | Closing():
             return [moment]
+        case Changed():
+            return []
         case _:
             assert_never(moment)
 
@@ -305,6 +312,12 @@ def _watch(source: Source, requirement: str, watch: Watch) -> list[str]:
     if watch.updates:
         targets = ", ".join(f"f[{source.constant(variable)}]" for variable, _ in watch.updates)
         body += [f"{targets} = {', '.join(source.expression(value, None) for _, value in watch.updates)}"]
-    if watch.when == TRUE or not body:
+    conditions = []
+    if isinstance(watch.moment, Changed):
+        variable = source.constant(watch.moment.variable)
+        conditions.append(f"o[{variable}] != f[{variable}]")
+    if watch.when != TRUE:
+        conditions.append(source.expression(watch.when, None))
+    if not conditions or not body:
         return body
-    return [f"if {source.expression(watch.when, None)}:", *(f"    {line}" for line in body)]
+    return [f"if {' and '.join(conditions)}:", *(f"    {line}" for line in body)]

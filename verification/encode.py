@@ -10,22 +10,19 @@ course where anything is broken. What requirements remember is no part of a cour
 
 from collections import ChainMap
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from charter.dsl import program as p
 from charter.dsl.program import (
     OVER,
     SAFE_STOPS,
     TURN_OPEN,
-    Arrival,
     Changed,
     EventKind,
-    Finished,
     Lifetime,
     Opening,
     Program,
     Role,
-    Settled,
     Variable,
     Watch,
 )
@@ -54,17 +51,26 @@ NO_CONFLICT, IN_RANGE = "no conflict", "in range"
 NO_EXCLUDED, WITHIN_BOUNDS = "no excluded acts", "within bounds"
 STEPS = (NO_CONFLICT, IN_RANGE, NO_EXCLUDED, WITHIN_BOUNDS)  # what no step of any policy may break
 
+NOTHING: Mapping[Variable, Term] = {}
 UNCERTAIN_PLACES = 2  # uncertain calls that are known one by one; what comes beyond them may be any
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A moment of a course: whether it comes, the fields that are seen, and the variables as the books left them."""
+    """A moment of a course: whether it comes, the fields that are seen, and the variables as the books left them.
 
-    moment: p.Moment
+    For the moment of all changes, `changed` says of each fact whether it has changed.
+    """
+
+    moment: p.Seen
     comes: Term
     its: Mapping[str, Symbol]
     state: Mapping[Variable, Symbol]
+    changed: Mapping[Variable, Term]
+
+    def comes_for(self, watch: Watch) -> Term:
+        """Whether the moment comes for a watch at it."""
+        return self.changed.get(watch.moment.variable, FALSE) if isinstance(watch.moment, Changed) else self.comes
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +168,7 @@ class Encoder:
                 continue
             scope = Scope(step.old, ChainMap(after, seen.state), seen.its, step.now)  # type: ignore[arg-type]  # read only
             for watch in by_moment.get(seen.moment, ()):
-                at = graph.and_(seen.comes, graph.not_(over), condition(graph, watch.when, scope))
+                at = graph.and_(seen.comes_for(watch), graph.not_(over), condition(graph, watch.when, scope))
                 if at == FALSE:
                     continue
                 broken.append(graph.and_(at, condition(graph, watch.broken, scope)))
@@ -261,29 +267,32 @@ class Encoder:
         state = dict(values)
         seen: list[Seen] = []
 
-        def at(moment: p.Moment, comes: Term, its: Mapping[str, Symbol]) -> None:
+        def at(
+            moment: p.Seen, comes: Term, its: Mapping[str, Symbol], changed: Mapping[Variable, Term] = NOTHING
+        ) -> None:
             nonlocal state
             if comes == FALSE:
                 return
+            came = Seen(moment, comes, its, state, changed)
             watches = self._books.get(moment, ())
             state = dict(state) if watches else state
             for watch in watches:
                 scope = Scope(old, state, its, now)
-                holds = graph.and_(comes, condition(graph, watch.when, scope))
+                holds = graph.and_(came.comes_for(watch), condition(graph, watch.when, scope))
                 if holds != FALSE:
                     state.update(self._updated(watch, holds, scope, state))
-            seen.append(Seen(moment, comes, its, state))
+            seen.append(replace(came, state=state))
 
-        at(Arrival(frozenset((kind,))), TRUE, fields)
-        for name in written:
-            at(Changed(name), graph.not_(equal(graph, old[name], values[name])), fields)
-        at(Settled(), TRUE, fields)
+        at(p.arrival(kind), TRUE, fields)
+        changed = {name: graph.not_(equal(graph, old[name], values[name])) for name in written}
+        at(p.CHANGES, graph.or_(*changed.values()), fields, changed)
+        at(p.SETTLED, TRUE, fields)
         for act in acts:
-            at(p.Leaving(act.kind, frozenset((act.name,))), act.leaves, act.args)
-        at(Finished(), TRUE, fields)
+            at((act.kind.value, act.name), act.leaves, act.args)
+        at(p.FINISHED, TRUE, fields)
         waiting = condition(graph, self.program.waiting, Scope(old, state, fields, now))
         closes = graph.or_(scalar(state[OVER]), graph.not_(waiting))
-        at(p.Closing(), closes, fields)
+        at(p.CLOSING, closes, fields)
         final = {**state, TURN_OPEN: graph.and_(scalar(state[TURN_OPEN]), graph.not_(closes)), CLOCK: now}
         final |= owed_after(graph, self.owed, acts)
         return Course(tuple(seen), final)
@@ -329,17 +338,10 @@ def _filler(graph: Graph, type_: RecordType) -> Symbol:
     return constant(graph, least(type_), type_)
 
 
-def _by_moment(watches: Iterable[Watch]) -> dict[object, list[Watch]]:
+def _by_moment(watches: Iterable[Watch]) -> dict[p.Seen, list[Watch]]:
     """The watches at each moment, in order."""
-    found: dict[object, list[Watch]] = {}
+    found: dict[p.Seen, list[Watch]] = {}
     for watch in watches:
-        match watch.moment:
-            case Arrival(kinds):
-                keys: list[object] = [Arrival(frozenset((kind,))) for kind in kinds]
-            case p.Leaving(kind, names):
-                keys = [p.Leaving(kind, frozenset((name,))) for name in names]
-            case other:
-                keys = [other]
-        for key in keys:
-            found.setdefault(key, []).append(watch)
+        for moment in p.seen_by(watch.moment):
+            found.setdefault(moment, []).append(watch)
     return found

@@ -12,7 +12,7 @@ from charter.dsl import syntax as s
 from charter.verification.reader_conditions import Plain, SeenAct, SeenStep, View, Words, holds
 
 Position: TypeAlias = tuple[int, int, int]
-"""A step, and where in it: 0 the event, 1 the changes in the order of the facts, 2 the acts in leaving order."""
+"""A step, and where in it: 0 the event, 1 all changes, 2 the acts in leaving order."""
 
 MUST_ANSWER = ("start", "utterance", "keys", "silence")
 SPEECH = ("say", "disclose", "collect", "escalate")
@@ -278,9 +278,8 @@ class _Reading:
 
 def _subjects(i: int, step: SeenStep) -> Iterator[_Subject]:
     yield _Subject((i, 0, 0), "event", step.event, step.fields)
-    changed = [fact for fact, old in step.before.items() if step.after[fact] != old]
-    for k, fact in enumerate(changed):
-        yield _Subject((i, 1, k), "change", fact, {})
+    for fact in (fact for fact, old in step.before.items() if step.after[fact] != old):
+        yield _Subject((i, 1, 0), "change", fact, {})
     for k, act in enumerate(step.acts):
         yield _Subject((i, 2, k), act.kind, act.name, act.fields)
 
