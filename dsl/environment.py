@@ -49,6 +49,7 @@ from charter.dsl.written import CHANNEL, REASON
 MUST_ANSWER = Variable("must answer")  # the turn was opened by the customer, so it must be answered
 ANSWERED_OPENINGS = frozenset(EventKind(kind) for kind in ("start", "utterance", "keys", "silence"))
 SPOKEN = 8192  # the longest utterance, in characters
+CLOCK_MIN, CLOCK_MAX = 0, 221_845_391_999_999  # when events can come: 1970 to 8999, so that `now + 7 days` is a time
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,5 +49,6 @@ def time(text: str, scope: Scope, span: Span) -> Expr | Ill:
     try:
         return p.Const(parse_time(text if "T" in text else f"{text}T00:00:00Z", "time"), TIME)
     except Misfit:
-        scope.findings.error(Code.RANGE, f"`{text}` is no point in time", span, "write it as `2026-01-31T09:30:00Z`")
+        message = f"`{text}` is no point in time in the years 1 to 9999"
+        scope.findings.error(Code.RANGE, message, span, "write it as `2026-01-31T09:30:00Z`")
         return ILL

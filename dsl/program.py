@@ -16,10 +16,12 @@ from charter.dsl.source import Span
 from charter.dsl.types import (
     BOOL,
     INT64_MAX,
+    DurationType,
     EnumType,
     IntType,
     RecordType,
     TextType,
+    TimeType,
     Type,
     Value,
 )
@@ -221,6 +223,19 @@ def type_of(expr: Expr) -> Type:
             return TextType(INT64_MAX)
         case _:
             assert_never(expr)
+
+
+def unchecked(expr: Expr) -> bool:
+    """Whether a time or duration is computed for this value, so that only the step shows if it lies within its type."""
+    match expr:
+        case Arithmetic(_, _, _, type_):
+            return isinstance(type_, TimeType | DurationType)
+        case Make(_, parts):
+            return any(unchecked(part) for part in parts)
+        case Part(of):
+            return unchecked(of)
+        case _:
+            return False
 
 
 # --- state and events ------------------------------------------------------------------------------------------------

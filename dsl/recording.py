@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from charter.dsl.acts import arguments_of
+from charter.dsl.environment import CLOCK_MAX, CLOCK_MIN
 from charter.dsl.findings import Findings
 from charter.dsl.names import Names
 from charter.dsl.parse import parse
@@ -75,7 +76,7 @@ def decide(program: Program, recorded: Iterable[Recorded]) -> Iterator[dict[str,
     """What is decided about each recorded event, as JSON."""
     session, now = begin(program), FIRST - PACE
     for one in recorded:
-        now = max(now, one.at) if one.at is not None else now + PACE
+        now = max(now, one.at) if one.at is not None else min(now + PACE, CLOCK_MAX)
         if one.attempted is not None:
             broken = attempt(program, session.state, one.attempted, now)
             yield {"attempted": act_json(program, one.attempted), "broken": _broken(broken)}
@@ -105,6 +106,8 @@ def _read(program: Program, names: Names, line: str, where: str) -> Recorded:
         if not isinstance(json_["at"], str):
             raise Misfit(f'{where}: "at" is an RFC 3339 time in quotes')
         at = parse_time(json_["at"], where)
+        if not CLOCK_MIN <= at <= CLOCK_MAX:
+            raise Misfit(f'{where}: "at" lies in the years 1970 to 8999')
     event = json_["event"]
     if event == "attempt":
         return Recorded(None, {}, _attempted(names, program, rest, where), at)

@@ -36,6 +36,8 @@ from charter.dsl.program import (
     Variable,
     arrival,
     exhausted,
+    type_of,
+    unchecked,
     used,
 )
 from charter.dsl.types import Value, inhabits
@@ -203,17 +205,28 @@ def _leave(
     acts: list[Act] = []
     for site in sites:
         _add(acts, _act(site, scope))
+    outside = [broken for site in sites for broken in _outside(site, scope)]
     kinds = {act.kind for act in acts}
     if kinds & {ActKind.ESCALATE, ActKind.END}:
         acts = [act for act in acts if act.kind not in (ActKind.ASK, ActKind.COLLECT)]
     acts, excess = _within_bounds(program, old, acts)
-    return tuple(acts), _exclusions(program, acts) + excess
+    return tuple(acts), outside + _exclusions(program, acts) + excess
 
 
 def _act(site: ActSite, scope: Scope) -> Act:
     args = tuple((name, evaluate(value, scope)) for name, value in site.args)
     reasons = () if site.reason is None else (str(evaluate(site.reason, scope)),)
     return Act(site.kind, site.name, args, reasons)
+
+
+def _outside(site: ActSite, scope: Scope) -> list[Broken]:
+    """The arguments that leave the range of their type, of those that the checker could not tell."""
+    computed = [(name, evaluate(value, scope), type_of(value)) for name, value in site.args if unchecked(value)]
+    return [
+        Broken("in range", f"`{name}` of `{site.kind} {site.name}` would be {spell(value, type_)}")
+        for name, value, type_ in computed
+        if not inhabits(value, type_)
+    ]
 
 
 def _add(acts: list[Act], new: Act) -> None:

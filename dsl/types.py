@@ -7,8 +7,8 @@ A value is a plain Python object; its type says how to read it:
 | `bool`     | `bool`                                                        |
 | `int`      | `int` within its bounds                                       |
 | `decimal(n)` | `int`, scaled by 10**n, within its (scaled) bounds          |
-| `time`     | `int`, milliseconds since 1970-01-01T00:00:00Z                |
-| `duration` | `int`, milliseconds                                           |
+| `time`     | `int`, milliseconds since 1970-01-01T00:00:00Z, in the years 1 to 9999 (UTC) |
+| `duration` | `int`, milliseconds, at most as long as those years either way |
 | an enum    | `str`, the name of the value                                  |
 | `id`, `text` | `str`                                                       |
 | a record   | `tuple` of the fields' values, in declared order              |
@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from typing import TypeAlias, assert_never
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+TIME_MIN, TIME_MAX = -62_135_596_800_000, 253_402_300_799_999  # the years 1 to 9999, to the millisecond
+DURATION_MAX = TIME_MAX - TIME_MIN
 
 Value: TypeAlias = bool | int | str | tuple["Value", ...] | None
 
@@ -130,8 +132,10 @@ def inhabits(value: Value, type_: Type) -> bool:
             return isinstance(value, bool)
         case IntType(low, high) | DecimalType(_, low, high):
             return _whole(value) and low <= value <= high  # type: ignore[operator]  # _whole says it is an int
-        case TimeType() | DurationType():
-            return _whole(value) and INT64_MIN <= value <= INT64_MAX  # type: ignore[operator]
+        case TimeType():
+            return _whole(value) and TIME_MIN <= value <= TIME_MAX  # type: ignore[operator]
+        case DurationType():
+            return _whole(value) and -DURATION_MAX <= value <= DURATION_MAX  # type: ignore[operator]
         case EnumType(_, values):
             return value in values
         case IdType():

@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeAlias, assert_never
 
 from charter.dsl.types import (
+    TIME_MAX,
+    TIME_MIN,
     BagType,
     BoolType,
     DecimalType,
@@ -147,7 +149,10 @@ def parse_time(text: str, where: str) -> int:
         raise Misfit(f"{where}: {text!r} is no RFC 3339 time, such as 2026-01-31T09:30:00Z") from None
     if moment.tzinfo is None:
         raise Misfit(f"{where}: {text!r} does not say its offset from UTC; write 2026-01-31T09:30:00Z")
-    return (moment - _EPOCH) // timedelta(milliseconds=1)
+    since = (moment - _EPOCH) // timedelta(milliseconds=1)
+    if not TIME_MIN <= since <= TIME_MAX:
+        raise Misfit(f"{where}: {text!r} lies outside the years 1 to 9999, UTC")
+    return since
 
 
 def duration_text(value: int) -> str:

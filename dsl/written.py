@@ -11,6 +11,7 @@ from charter.dsl.source import Span
 from charter.dsl.types import (
     BOOL,
     DURATION,
+    DURATION_MAX,
     ID,
     INT64_MAX,
     INT64_MIN,
@@ -122,9 +123,11 @@ def scale(number: str, places: int) -> int | None:
 
 
 def duration_ms(duration: s.Duration, findings: Findings) -> int:
-    """Milliseconds of a written duration; 0 where it is not a whole number of them."""
+    """Milliseconds of a written duration; 0 where it is not a whole number of them, or too long."""
     exact = Decimal(duration.number) * unit_ms(duration.unit)
-    if exact != int(exact) or exact > INT64_MAX:
-        findings.error(Code.RANGE, "a duration is a whole number of milliseconds", duration.span)
+    if exact != int(exact) or exact > DURATION_MAX:
+        message = "a duration is a whole number of milliseconds"
+        message = message if exact != int(exact) else "a duration is at most 9,999 years long"
+        findings.error(Code.RANGE, message, duration.span)
         return 0
     return int(exact)

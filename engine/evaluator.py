@@ -77,6 +77,7 @@ def execute(evaluator: Evaluator, state: State, event: Event, fire: Fire) -> Exe
     broken = [NO_CONFLICT] * conflicts + [IN_RANGE] * kind.out_of_range(final)
     acts: tuple[Act, ...] = ()
     if fired and not over:
+        broken += [IN_RANGE] * sum(clause.outside(old, final, fields, now) for clause in fired if clause.outside)
         acts, excluded = _leaving(evaluator, old, _wanted(fired, old, final, fields, now))
         broken += excluded
     rules, beaten = tuple(clause.rule for clause in fired), tuple(clause.rule for clause in overridden)

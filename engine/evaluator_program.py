@@ -29,8 +29,13 @@ from charter.dsl.program import (
     State,
     Variable,
     Watch,
+    type_of,
+    unchecked,
 )
 from charter.dsl.types import (
+    DURATION_MAX,
+    TIME_MAX,
+    TIME_MIN,
     BagType,
     BoolType,
     DecimalType,
@@ -59,7 +64,10 @@ Watches: TypeAlias = Callable[[State, Variables, Seen, int, dict[str, None], boo
 
 @dataclass(frozen=True, slots=True)
 class CompiledClause:
-    """A clause. `rank` is its rule's place in the program, `order` where its acts stand among those that leave."""
+    """A clause. `rank` is its rule's place in the program, `order` where its acts stand among those that leave.
+
+    `outside` counts the computed arguments outside their types; None where no argument is computed.
+    """
 
     rule: str
     rank: int
@@ -67,6 +75,7 @@ class CompiledClause:
     values: Several
     order: tuple[tuple[int, int], ...]
     acts: Callable[[State, State, Seen, int], tuple[tuple[Identity, Reasons], ...]]
+    outside: Callable[[State, State, Seen, int], int] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +148,11 @@ def _initial(program: Program, lifetime: Lifetime) -> Mapping[Variable, Value]:
 
 @dataclass(frozen=True, slots=True)
 class _KindNames:
-    """The names of one kind's functions; of a clause, those of its values and its acts."""
+    """The names of one kind's functions; of a clause, those of its values, its acts and what is outside, if any."""
 
     possible: str
     arrive: str
-    strata: tuple[tuple[tuple[str, str], ...], ...]
+    strata: tuple[tuple[tuple[str, str, str | None], ...], ...]
     out_of_range: str
     arrived: str
     changed: str
@@ -168,8 +177,9 @@ def _linked_kind(
                     values=functions[values],
                     order=tuple((LEAVING_RANK[site.kind], site.place) for site in clause.acts),
                     acts=functions[acts],
+                    outside=None if outside is None else functions[outside],
                 )
-                for clause, (values, acts) in zip(stratum, own, strict=True)
+                for clause, (values, acts, outside) in zip(stratum, own, strict=True)
             )
             for stratum, own in zip(strata, names.strata, strict=True)
         ),
@@ -208,9 +218,19 @@ def _tuple_of(source: Source, parts: Sequence[str]) -> str:
     return source.function(SCOPE, [f"return ({''.join(f'{part}, ' for part in parts)})"])
 
 
-def _clause(source: Source, clause: Clause, fields: Fields) -> tuple[str, str]:
+def _clause(source: Source, clause: Clause, fields: Fields) -> tuple[str, str, str | None]:
     values = _tuple_of(source, [source.expression(write.value, fields) for write in clause.writes])
-    return values, _tuple_of(source, [_act(source, site, fields) for site in clause.acts])
+    acts = _tuple_of(source, [_act(source, site, fields) for site in clause.acts])
+    return values, acts, _outside(source, clause, fields)
+
+
+def _outside(source: Source, clause: Clause, fields: Fields) -> str | None:
+    """How many of the arguments that are computed lie outside their types."""
+    computed = [value for site in clause.acts for _, value in site.args if unchecked(value)]
+    lines = ["n = 0"]
+    for value in computed:
+        lines += [f"v = {source.expression(value, fields)}", f"n += not ({_bounds(source, 'v', type_of(value), 0)})"]
+    return source.function(SCOPE, [*lines, "return n"]) if computed else None
 
 
 def _act(source: Source, site: ActSite, fields: Fields) -> str:
@@ -235,8 +255,10 @@ def _bounds(source: Source, v: str, type_: Type, depth: int) -> str:
     match type_:
         case IntType(low, high) | DecimalType(_, low, high):
             return f"{source.constant(low)} <= {v} <= {source.constant(high)}"
-        case TimeType() | DurationType():
-            return f"{source.constant(-(2**63))} <= {v} < {source.constant(2**63)}"
+        case TimeType():
+            return f"{source.constant(TIME_MIN)} <= {v} <= {source.constant(TIME_MAX)}"
+        case DurationType():
+            return f"{source.constant(-DURATION_MAX)} <= {v} <= {source.constant(DURATION_MAX)}"
         case EnumType(_, values):
             return f"{v} in {source.constant(frozenset(values))}"
         case TextType(limit):
@@ -270,8 +292,8 @@ def _by_moment(program: Program) -> Mapping[Moment, Sequence[tuple[str, Watch]]]
 
 def _owned(program: Program) -> Sequence[tuple[str, Watch]]:
     """Every watch with its requirement's name, in order; bookkeeping comes first and has no name."""
-    watches = [("", watch) for watch in program.bookkeeping]
-    return watches + [(requirement.name, watch) for requirement in program.requirements for watch in requirement.watches]
+    books = [("", watch) for watch in program.bookkeeping]
+    return [*books, *((each.name, watch) for each in program.requirements for watch in each.watches)]
 
 
 def _is_change(moment: Moment, written: set[Variable]) -> bool:

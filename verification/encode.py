@@ -26,8 +26,8 @@ from charter.dsl.program import (
     Variable,
     Watch,
 )
-from charter.dsl.types import TIME, BagType, RecordType, Type
-from charter.verification.encode_acts import Leaving, acts_of, exclusions, safe_stop, within_bounds
+from charter.dsl.types import TIME, TIME_MIN, BagType, RecordType, Type
+from charter.verification.encode_acts import Leaving, acts_of, exclusions, outside, safe_stop, within_bounds
 from charter.verification.encode_expressions import Scope, condition, encoded
 from charter.verification.order import CLOCK, ordered, owed_after, owed_answers
 from charter.verification.symbols import (
@@ -139,7 +139,7 @@ class Encoder:
         if variable in self.infos:
             made = constant(graph, self.infos[variable].initial, type_)
             return self._padded(variable) if isinstance(type_, BagType) else fitted(made, type_)
-        return constant(graph, next((o.initial(variable) for o in self.owed if o.has(variable)), -(2**63)), type_)
+        return constant(graph, next((o.initial(variable) for o in self.owed if o.has(variable)), TIME_MIN), type_)
 
     def flat(self, variable: Variable, of: Symbol) -> list[Term]:
         """The terms of the columns of a variable that has this value."""
@@ -190,11 +190,15 @@ class Encoder:
         fired = self._fired(kind, old, fields, now)
         over = scalar(self.state[OVER])
         scope = Scope(old, fired.values, fields, now)
-        acts = acts_of(graph, program, [(c, graph.and_(f, graph.not_(over))) for c, f in fired.clauses], scope)
+        here = [(clause, graph.and_(fires, graph.not_(over))) for clause, fires in fired.clauses]
+        acts = acts_of(graph, program, here, scope)
         acts, excess = within_bounds(graph, program, acts, old)
         broken = {
             NO_CONFLICT: fired.conflicts,
-            IN_RANGE: tuple(self._out_of_range(name, fired.values) for name in fired.written),
+            IN_RANGE: (
+                *(self._out_of_range(name, fired.values) for name in fired.written),
+                *outside(graph, here, scope),
+            ),
             NO_EXCLUDED: tuple(exclusions(graph, program, acts)),
             WITHIN_BOUNDS: tuple(excess),
         }

@@ -7,7 +7,7 @@ from charter.dsl import program as p
 from charter.dsl.program import LEAVING_RANK, SAFE_STOPS, ActKind, Program, Variable, exhausted, used
 from charter.dsl.types import DURATION, TextType, Type
 from charter.verification.encode_expressions import Scope, encoded
-from charter.verification.symbols import Symbol, equal, fitted, scalar
+from charter.verification.symbols import Symbol, equal, fitted, inhabited, scalar
 from charter.verification.terms import FALSE, Graph, Term
 
 
@@ -41,6 +41,16 @@ def acts_of(
         replace(act, leaves=graph.and_(act.leaves, stays)) if act.kind in (ActKind.ASK, ActKind.COLLECT) else act
         for act in acts
     )
+
+
+def outside(graph: Graph, fired: Iterable[tuple[p.Clause, Term]], scope: Scope) -> list[Term]:
+    """For each argument that is computed, whether it leaves the range of its type."""
+    found: list[Term] = []
+    for clause, fires in fired:
+        for _, value in (arg for site in clause.acts for arg in site.args if p.unchecked(arg[1])):
+            inside = inhabited(graph, encoded(graph, value, scope), p.type_of(value))
+            found.append(graph.and_(fires, graph.not_(inside)))
+    return found
 
 
 def within_bounds(

@@ -7,8 +7,9 @@ from random import Random
 from charter.dsl.program import OVER, Compare, Const, Event, EventInfo, EventKind, Opening, Program, State, Variable
 from charter.dsl.semantics import Outcome, possible, trusted
 from charter.dsl.types import (
-    INT64_MAX,
-    INT64_MIN,
+    DURATION_MAX,
+    TIME_MAX,
+    TIME_MIN,
     BagType,
     BoolType,
     DecimalType,
@@ -26,7 +27,6 @@ from charter.dsl.types import (
 )
 
 START = 1_767_225_600_000  # 2026-01-01T00:00:00Z
-LAST = 253_402_300_799_999  # the last millisecond of the year 9999
 PAUSES = (0, 0, 1, 900, 1_000, 1_000, 5_000, 60_001, 3_600_000, 90_000_000)
 
 Step = Callable[[Program, State, Event], Outcome]
@@ -99,8 +99,6 @@ def any_value(rng: Random, type_: Type, mentioned: tuple[Value, ...] = ()) -> Va
     if isinstance(type_, OptionalType):
         return None if rng.random() < 0.25 else any_value(rng, type_.of, mentioned)
     fitting = [value for value in mentioned if inhabits(value, type_)]
-    if isinstance(type_, TimeType):  # times outside the calendar cannot be written down
-        fitting = [value for value in fitting if isinstance(value, int) and 0 < value <= LAST]
     if fitting and rng.random() < 0.6:
         return rng.choice(fitting)
     match type_:
@@ -111,9 +109,10 @@ def any_value(rng: Random, type_: Type, mentioned: tuple[Value, ...] = ()) -> Va
             near |= {n + by for n in fitting if isinstance(n, int) for by in (-1, 1)}
             return rng.choice(sorted(n for n in near if low <= n <= high))
         case TimeType():
-            return rng.choice((START, START - 1, START + 1, START + 86_400_000, START - 10_000_000_000, 0, LAST))
+            close = (START - 1, START, START + 1, START + 86_400_000, START - 10_000_000_000)
+            return rng.choice((*close, 0, TIME_MIN, TIME_MAX))
         case DurationType():
-            return rng.choice((0, 1, 999, 1_000, 5_000, 3_600_000, -1_000, INT64_MAX, INT64_MIN))
+            return rng.choice((0, 1, 999, 1_000, 5_000, 3_600_000, -1_000, DURATION_MAX, -DURATION_MAX))
         case EnumType(_, values):
             return rng.choice(values)
         case IdType():

@@ -1,12 +1,13 @@
 """The order of a conversation beyond what each event's own `possible` says: as `dsl/session.py` lets events come.
 
-Time never goes back, and an ask or call beyond its bound is answered at once, as exhausted, before anything else comes.
-Both need a little memory of their own, which no rule can see.
+Time never goes back and stays in the years of a clock, and an ask or call beyond its bound is answered at once, as
+exhausted, before anything else comes. Both need a little memory of their own, which no rule can see.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from charter.dsl.environment import CLOCK_MAX, CLOCK_MIN
 from charter.dsl.program import ActKind, EventKind, Program, Variable
 from charter.dsl.types import BOOL, RecordType, Type, Value
 from charter.dsl.written import REASON
@@ -64,6 +65,7 @@ def ordered(graph: Graph, program: Program, owed: Iterable[Owed], kind: EventKin
     """Whether an event of that kind keeps the order, where `scope` has the state before it and its fields."""
     exhausted = constant(graph, "exhausted", REASON)
     keeps = [graph.le(scalar(scope.old[CLOCK]), scope.now)]
+    keeps += [graph.le(graph.const(CLOCK_MIN), scope.now), graph.le(scope.now, graph.const(CLOCK_MAX))]
     for each in owed:
         call = scope.old[each.call]
         assert isinstance(call, Parts)

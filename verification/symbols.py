@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import TypeAlias, assert_never
 
 from charter.dsl.types import (
-    INT64_MAX,
-    INT64_MIN,
+    DURATION_MAX,
+    TIME_MAX,
+    TIME_MIN,
     BagType,
     BoolType,
     DecimalType,
@@ -95,8 +96,10 @@ def columns(layout: Layout, name: str) -> list[Column]:
             return [Column(n, Sort.BOOL, below=names[i - 1] if i else None) for i, n in enumerate(names)]
         case IntType(low, high) | DecimalType(_, low, high):
             return [Column(name, Sort.INT, low, high)]
-        case TimeType() | DurationType():
-            return [Column(name, Sort.INT, INT64_MIN, INT64_MAX)]
+        case TimeType():
+            return [Column(name, Sort.INT, TIME_MIN, TIME_MAX)]
+        case DurationType():
+            return [Column(name, Sort.INT, -DURATION_MAX, DURATION_MAX)]
         case EnumType(_, values):
             return [Column(name, Sort.INT, 0, len(values) - 1)]
         case IdType():
@@ -388,8 +391,10 @@ def inhabited(graph: Graph, of: Symbol, type_: Type) -> Term:
             return graph.and_(*(inhabited(graph, p, t) for p, (_, t) in zip(parts, fields, strict=True)))
         case ((IntType(low, high) | DecimalType(_, low, high)), int()):
             return _between(graph, Term(of), low, high)
-        case ((TimeType() | DurationType()), int()):
-            return _between(graph, Term(of), INT64_MIN, INT64_MAX)
+        case TimeType(), int():
+            return _between(graph, Term(of), TIME_MIN, TIME_MAX)
+        case DurationType(), int():
+            return _between(graph, Term(of), -DURATION_MAX, DURATION_MAX)
         case TextType(limit), int():
             return graph.fits(Term(of), limit)
         case _:

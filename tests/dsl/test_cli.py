@@ -137,6 +137,8 @@ def test_run_says_what_an_attempt_would_break() -> None:
         ('{"event": "suggestion", "agent": "classify", "fields": {}, "more": 1}', "unknown field `more`"),
         ('{"event": "silence", "at": "yesterday"}', "no RFC 3339 time"),
         ('{"event": "silence", "at": "2026-01-01T00:00:00"}', "does not say its offset"),
+        ('{"event": "silence", "at": "9000-01-01T00:00:00Z"}', "lies in the years 1970 to 8999"),
+        ('{"event": "silence", "at": "0001-01-01T00:00:00+01:00"}', "lies outside the years 1 to 9999, UTC"),
         ('{"event": "attempt", "act": "sey hello"}', "is no act"),
     ],
 )

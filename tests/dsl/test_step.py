@@ -8,6 +8,8 @@ from policies import HEADER, Conversation, program_of
 from charter.dsl import evaluate
 from charter.dsl.load import Rejected, load_text
 from charter.dsl.program import Expr, Variable
+from charter.dsl.types import TIME
+from charter.dsl.values import Misfit, from_json, parse_time, to_json
 
 
 def test_acts_leave_in_the_order_of_their_kinds_then_by_place() -> None:
@@ -78,6 +80,49 @@ rule greet on start do say hello""")
     assert talk.broken("keys", digits="1") == set()
     assert talk.broken("keys", digits="1") == {"in range"}
     assert talk.acts("escalate general fails", reason="error") == ["end"]
+
+
+TIMES = """
+event moved { at: time, by: duration }
+event told { at: time }
+tool remind(at: time) returns { kept: bool } reads within 1 s
+fact at: time?
+rule greet on start do say hello
+rule move on moved when its by < 24 h do set at = its at + its by  say hello
+rule tell on told do call remind(at: its at + 1 ms)  say hello
+rule kept on remind or remind fails do say hello
+"""
+FIRST, LAST = parse_time("0001-01-01T00:00:00Z", ""), parse_time("9999-12-31T23:59:59.999Z", "")
+
+
+@pytest.mark.parametrize(("edge", "beyond"), [(FIRST, -1), (LAST, 1)])
+def test_a_time_fact_reads_back_at_both_ends_of_the_calendar_and_never_lies_beyond(edge: int, beyond: int) -> None:
+    program = program_of(TIMES)
+    conversation = Conversation(program)
+    conversation.on("start")
+    conversation.on("moved", at=edge - beyond, by=beyond)
+    at = conversation.session.state[Variable("at")]
+    assert at == edge
+    assert from_json(to_json(at, TIME), TIME, "at") == at
+    assert conversation.broken("moved", at=edge, by=beyond) == {"in range"}
+    assert conversation.session.state[Variable("at")] == edge
+
+
+def test_an_argument_beyond_the_calendar_makes_the_safe_stop() -> None:
+    conversation = Conversation(program_of(TIMES))
+    conversation.on("start")
+    assert conversation.acts("told", at=LAST - 1) == ["say hello", "call remind(at: 9999-12-31T23:59:59.999Z)"]
+    conversation.on("remind", at=LAST, kept=True)
+    assert conversation.broken("told", at=LAST) == {"in range"}
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01"])
+def test_a_written_time_outside_the_calendar_is_refused_by_name(text: str) -> None:
+    with pytest.raises(Misfit, match=r"when: .* lies outside the years 1 to 9999, UTC"):
+        from_json(text, TIME, "when")
+    rejected = load_text(HEADER + f"fact at: time = {text}\n")
+    assert isinstance(rejected, Rejected)
+    assert "is no point in time in the years 1 to 9999" in str(rejected)
 
 
 def test_equal_acts_are_one_act_with_all_reasons() -> None:

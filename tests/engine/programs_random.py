@@ -62,6 +62,7 @@ from charter.dsl.types import (
     INT64_MAX,
     INT64_MIN,
     TIME,
+    TIME_MAX,
     BagType,
     BoolType,
     DecimalType,
@@ -95,7 +96,7 @@ def random_value(rng: Random, type_: Type) -> Value:
             near = [n for n in (*_EDGES, 2, 3, 100) if low <= n <= high]
             return rng.choice(near)
         case TimeType() | DurationType():
-            return rng.choice((0, 1_000, 3_600_000, 1_700_000_000_000, -1_000))
+            return rng.choice((0, 1_000, 3_600_000, 1_700_000_000_000, -1_000, TIME_MAX))
         case EnumType(_, values):
             return rng.choice(values)
         case IdType() | TextType():
