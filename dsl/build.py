@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 from charter.dsl import syntax as s
 from charter.dsl.diagnostics import Code, Diagnostic
 from charter.dsl.source import Span
-from charter.dsl.tokens import Word, unquoted
+from charter.dsl.tokens import Word
 
 Option: TypeAlias = tuple[str, Any, Span]  # an optional part of a clause: its word, its value, its place
 
@@ -37,7 +37,7 @@ class Build:
             case "NAME":
                 return s.Name(word.text, word.span)
             case "STRING":
-                return s.String(unquoted(word.text), word.span)
+                return s.String(word.text[1:-1], word.span)
             case _:
                 return word
 

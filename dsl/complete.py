@@ -10,6 +10,7 @@ from charter.dsl.findings import Findings
 from charter.dsl.names import Names
 from charter.dsl.program import ActKind, EventKind, Program
 from charter.dsl.source import Span
+from charter.dsl.texts import slot_names
 
 
 def check_complete(names: Names, program: Program, findings: Findings) -> None:
@@ -84,7 +85,7 @@ def _names_in(node: object, top: bool = False) -> Iterator[str]:
     if isinstance(node, s.Name | s.Ref):
         yield node.text if isinstance(node, s.Name) else node.name
     elif isinstance(node, s.String):
-        yield from (part.split("}")[0] for part in node.text.split("{")[1:])
+        yield from slot_names(node)
     elif isinstance(node, tuple):
         for item in node:
             yield from _names_in(item)

@@ -130,8 +130,8 @@ def _any_expr(syntax: s.Expr, scope: Scope, wanted: Type | None) -> Expr | Ill:
             return number("-" + text, hint, scope, span)
         case s.Negative(of, span):
             return _negative(of, scope, hint, span)
-        case s.String(text, span):
-            return string(text, hint, scope, span)
+        case s.String(span=span):
+            return string(syntax.text, hint, scope, span)
         case s.Duration():
             return p.Const(duration_ms(syntax, scope.findings), DURATION)
         case s.Time(text, span):

@@ -48,9 +48,9 @@ def layouts(clause: s.Clause, width: int = WIDTH) -> Layouts:
         case s.Policy():
             return _policy(clause)
         case s.Import(path):
-            return _line(f"import {quoted(path.text)}")
+            return _line(f"import {path.written}")
         case s.Enum(name, values):
-            spelled = [v.name.text + (f" as {quoted(v.spelled.text)}" if v.spelled else "") for v in values]
+            spelled = [v.name.text + (f" as {v.spelled.written}" if v.spelled else "") for v in values]
             return _braced(f"enum {name.text}", spelled)
         case s.Record(name, fields):
             return _braced(f"record {name.text}", [field_text(field) for field in fields])
@@ -80,13 +80,13 @@ def layouts(clause: s.Clause, width: int = WIDTH) -> Layouts:
             return _line(f"assume {tool.text} returns {expr_text(condition)}")
         case s.Section(title, when):
             holds = f" when {expr_text(when)}" if when is not None else ""
-            return _line(f"section {quoted(title.text)}{holds} {{")
+            return _line(f"section {title.written}{holds} {{")
         case s.Rule():
             return _rule(clause, width)
         case s.Require():
             return _require(clause, width)
         case s.Test(title):
-            return _line(f"test {quoted(title.text)}")
+            return _line(f"test {title.written}")
         case _:
             assert_never(clause)
 
@@ -160,7 +160,7 @@ def _options(within: s.Duration | None, up_to: s.Number | None, otherwise: s.Nam
 def _speech(clause: s.Speech) -> Layouts:
     kind = "disclosure" if clause.kind == "disclose" else "prompt"
     head = f"{kind} {clause.name.text}{params_text(clause.params) if clause.params else ''}"
-    texts = [f"{language.text} {quoted(text.text)}" for language, text in clause.texts]
+    texts = [f"{language.text} {text.written}" for language, text in clause.texts]
     flat = f"{{ {GAP.join(texts)} }}"
     return Layouts(
         head,
@@ -205,9 +205,9 @@ def _rule(rule: s.Rule, width: int) -> Layouts:
 
 def _require(clause: s.Require, width: int) -> Layouts:
     parts = [quoted(clause.text.text)] if clause.text else []
-    parts += [f"cites {quoted(clause.cites.text)}"] if clause.cites else []
+    parts += [f"cites {clause.cites.written}"] if clause.cites else []
     if clause.replaces is not None and clause.because is not None:
-        parts.append(f"replaces built-in {clause.replaces.text} because {quoted(clause.because.text)}")
+        parts.append(f"replaces built-in {clause.replaces.text} because {clause.because.written}")
     form = tuple(indented(form_lines(clause.form, width - 2)))
     return Layouts(
         f"require {clause.name.text}",

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from charter.dsl import syntax as s
-from charter.dsl.tokens import quoted
 
 # how tightly an expression binds: what binds looser than its place allows stands in parentheses
 ANY, CONJUNCTION, NEGATION, COMPARISON, SUM, PRODUCT, SIGN, FIELD, ATOM = range(9)
@@ -84,8 +83,8 @@ def _bare(expr: s.Expr) -> str:
     match expr:
         case s.Number(text) | s.Time(text) | s.Ref(text):
             return text
-        case s.String(text):
-            return quoted(text)
+        case s.String():
+            return expr.written
         case s.Duration(number, unit):
             return f"{number} {unit}"
         case s.Boolean(value):
@@ -174,7 +173,7 @@ def act_text(act: s.Act) -> str:
         case s.Forget(fact):
             return f"forget {fact.text}"
         case s.Note(text):
-            return f"note {quoted(text.text)}"
+            return f"note {text.written}"
         case s.Ask(agents):
             return f"ask {names_text(agents)}"
         case s.Call(tool, arguments):
@@ -194,7 +193,7 @@ def act_text(act: s.Act) -> str:
 
 
 def _because(text: s.String | None) -> str:
-    return "" if text is None else f" because {quoted(text.text)}"
+    return "" if text is None else f" because {text.written}"
 
 
 def step_text(step: s.TestStep) -> str:
@@ -203,7 +202,7 @@ def step_text(step: s.TestStep) -> str:
         case s.Given(fact, value):
             return f"given {fact.text} = {expr_text(value)}"
         case s.TestEvent(event, text, arguments):
-            said = f" {quoted(text.text)}" if text else ""
+            said = f" {text.written}" if text else ""
             given = arguments_text(arguments) if arguments else ""
             return f"on {event_text(event)}{said}{' ' if said and given else ''}{given}"
         case s.Wait(duration):

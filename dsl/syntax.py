@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from charter.dsl.source import Span
+from charter.dsl.tokens import unescaped
 
 
 def _span() -> Span:
@@ -23,10 +24,20 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class String:
-    """A text in quotes, its escapes resolved."""
+    """A text in quotes. `raw` is what stands between them."""
 
-    text: str
+    raw: str
     span: Span = _span()
+
+    @property
+    def text(self) -> str:
+        """What it says, its escapes resolved; braces are braces."""
+        return unescaped(self.raw)
+
+    @property
+    def written(self) -> str:
+        """As it stands in the file, quotes and all."""
+        return f'"{self.raw}"'
 
 
 # --- types -----------------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Texts with slots: what is said in each language, and the reasons and notes that rules give."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from charter.dsl import program as p
 from charter.dsl import syntax as s
@@ -9,14 +9,20 @@ from charter.dsl.diagnostics import Code, did_you_mean
 from charter.dsl.findings import Findings
 from charter.dsl.names import Names, Parameters
 from charter.dsl.program import ActKind, Expr, Slot, Speech
+from charter.dsl.tokens import unescaped
 from charter.dsl.types import Type
 
-_SLOT = re.compile(r"\\([{}])|\{([^{}]*)\}|([{}])")
+_SLOT = re.compile(r"(?P<escaped>\\.)|\{(?P<name>[^{}]*)\}|(?P<stray>[{}])", re.DOTALL)
 
 
 def speech_of(names: Names, findings: Findings) -> dict[tuple[ActKind, str], Speech]:
     """Every disclosure and prompt, each with a text in every language of the policy."""
     return {key: _speech(clause, params, names, findings) for key, (clause, params) in names.speech.items()}
+
+
+def slot_names(text: s.String) -> Iterator[str]:
+    """What stands in the slots of a text."""
+    return (match["name"] for match in _SLOT.finditer(text.raw) if match["name"] is not None)
 
 
 def template(text: s.String, slot: Callable[[str], Expr | None], known: list[str], findings: Findings) -> Expr:
@@ -74,12 +80,12 @@ def _parts(text: s.String, findings: Findings) -> tuple[str | Slot, ...]:
     """The text cut at its slots; `\\{` is a brace."""
     parts: list[str | Slot] = []
     plain, at = "", 0
-    for match in _SLOT.finditer(text.text):
-        plain += text.text[at : match.start()]
+    for match in _SLOT.finditer(text.raw):
+        plain += text.raw[at : match.start()]
         at = match.end()
         escaped, name, stray = match.groups()
         if escaped:
-            plain += escaped
+            plain += unescaped(escaped)
         elif stray:
             findings.error(Code.TEXT, f"a `{stray}` stands alone", text.span, f"write `\\{stray}` for a brace")
         elif not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
@@ -87,5 +93,5 @@ def _parts(text: s.String, findings: Findings) -> tuple[str | Slot, ...]:
         else:
             parts += [plain, Slot(name)] if plain else [Slot(name)]
             plain = ""
-    plain += text.text[at:]
+    plain += text.raw[at:]
     return (*parts, plain) if plain else tuple(parts)

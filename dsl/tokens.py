@@ -54,7 +54,7 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 
-_ESCAPES = {'"': '"', "\\": "\\", "n": "\n", "t": "\t", "{": "\\{", "}": "\\}"}
+_ESCAPES = {"n": "\n", "t": "\t"}
 _QUOTES = "“”„‟«»"
 _SPELLED = {"&": "and", "|": "or", "!": "not"}  # of signs of other languages
 _HIDDEN = re.compile(r"[\x00-\x08\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069]")  # what a reader does not see
@@ -100,14 +100,14 @@ def tokenize(source: Source) -> tuple[list[Word], list[Comment], list[Diagnostic
     return words, comments, found
 
 
-def unquoted(text: str) -> str:
-    """What a string token says: quotes off, escapes resolved; `\\{` and `\\}` stay for the slots' reader."""
-    return re.sub(r"\\(.)", lambda m: _ESCAPES.get(m[1], m[1]), text[1:-1], flags=re.DOTALL)
+def unescaped(raw: str) -> str:
+    """What stands between quotes, its escapes resolved: `\\n` and `\\t`; any other character stands for itself."""
+    return re.sub(r"\\(.)", lambda m: _ESCAPES.get(m[1], m[1]), raw, flags=re.DOTALL)
 
 
 def quoted(text: str) -> str:
-    """The string token that says `text`: the inverse of `unquoted`."""
-    out = re.sub(r"\\(?![{}])", r"\\\\", text).replace('"', '\\"')
+    """A string token that says `text`."""
+    out = text.replace("\\", "\\\\").replace('"', '\\"')
     return '"' + out.replace("\n", "\\n").replace("\t", "\\t") + '"'
 
 

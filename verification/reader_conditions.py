@@ -97,8 +97,8 @@ def value(expr: s.Expr, view: View) -> Plain:
             return Fraction(number) * _UNITS[unit if unit in _UNITS else unit.removesuffix("s")]
         case s.Time(text):
             return _time(text)
-        case s.String(text):
-            return text
+        case s.String():
+            return expr.text
         case s.Boolean(truth):
             return truth
         case s.Unknown():

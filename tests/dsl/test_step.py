@@ -6,6 +6,7 @@ import pytest
 from policies import HEADER, Conversation, program_of
 
 from charter.dsl import evaluate
+from charter.dsl.acts import spoken
 from charter.dsl.load import Rejected, load_text
 from charter.dsl.program import Expr, Variable
 from charter.dsl.types import TIME
@@ -80,6 +81,14 @@ rule greet on start do say hello""")
     assert talk.broken("keys", digits="1") == set()
     assert talk.broken("keys", digits="1") == {"in range"}
     assert talk.acts("escalate general fails", reason="error") == ["end"]
+
+
+def test_a_backslash_that_is_escaped_does_not_escape_the_slot_after_it() -> None:
+    program = program_of("""
+prompt where(folder: id) { en "C:\\\\{folder} \\{folder\\} \\\\\\{" }
+rule tell on start do say where(folder: "home")""")
+    steps = Conversation(program).on("start")
+    assert spoken(program, steps[0].outcome.acts[0], "en") == r"C:\home {folder} \{"
 
 
 TIMES = """
