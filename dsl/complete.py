@@ -3,12 +3,11 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import fields, is_dataclass
 
-from charter.dsl import program as p
 from charter.dsl import syntax as s
 from charter.dsl.diagnostics import Code
 from charter.dsl.findings import Findings
 from charter.dsl.names import Names
-from charter.dsl.program import ActKind, EventKind, Program
+from charter.dsl.program import EventKind, Program
 from charter.dsl.source import Span
 from charter.dsl.texts import slot_names
 
@@ -54,9 +53,11 @@ def _unused(names: Names, program: Program, findings: Findings) -> None:
     mentioned |= set(_mentioned([section for section, _ in names.sections if section is not None]))
     mentioned |= set(_mentioned(names.requirements.values()))
     left = [clause for clause, _ in names.speech.values()]
-    said = {(site.kind, site.name) for clause in _clauses(program) for site in clause.acts}
+    acts = [act for _, rule in names.sections for act in rule.acts]
+    said = {(act.kind, act.name.text) for act in acts if isinstance(act, s.Speak)}
+    queues = {program.fallback, *(act.queue.text for act in acts if isinstance(act, s.Escalate))}
     for speech in left:
-        if (ActKind(speech.kind), speech.name.text) not in said:
+        if (speech.kind, speech.name.text) not in said:
             what = "disclosure" if speech.kind == "disclose" else "prompt"
             findings.warning(Code.UNUSED, f"{what} `{speech.name.text}` is never said", speech.name.span)
     chained = {name for agent in program.agents.values() for name in agent.chain}
@@ -64,15 +65,9 @@ def _unused(names: Names, program: Program, findings: Findings) -> None:
         if name not in mentioned and name not in chained:
             findings.warning(Code.UNUSED, f"`{name}` is never used", span)
     for queue in names.queues.values():
-        if (ActKind.ESCALATE, queue.name.text) not in said and queue.name.text != program.fallback:
+        if queue.name.text not in queues:
             message = f"no rule escalates to queue `{queue.name.text}`"
             findings.warning(Code.UNUSED, message, queue.name.span)
-
-
-def _clauses(program: Program) -> Iterator[p.Clause]:
-    for strata in program.strata.values():
-        for stratum in strata:
-            yield from stratum
 
 
 def _mentioned(nodes: Iterable[object]) -> Iterator[str]:

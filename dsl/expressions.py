@@ -38,16 +38,16 @@ from charter.dsl.written import duration_ms, read_type
 
 
 def condition(syntax: s.Expr, scope: Scope) -> Expr:
-    """A written condition; where it has a mistake, which is reported, true."""
+    """A written condition; of one with a mistake, which is reported, what it tells about unknown values anyway."""
     found = typed(syntax, scope, BOOL)
-    return p.TRUE if isinstance(found, Ill) else found
+    return p.And(tuple(p.Known(expr) for expr in found.known)) if isinstance(found, Ill) else found
 
 
 def typed(syntax: s.Expr, scope: Scope, wanted: Type) -> Expr | Ill:
     """The expression as a value of the wanted type; a mismatch is reported."""
     found = _expr(syntax, scope, wanted)
     if isinstance(found, Ill):
-        return ILL
+        return found
     return fit(found, wanted, scope, syntax.span)
 
 
@@ -118,7 +118,7 @@ def _expr(syntax: s.Expr, scope: Scope, wanted: Type | None) -> Expr | Ill:
     if wanted in (UNREAD, optional(UNREAD)):
         return ILL
     found = _any_expr(syntax, scope, wanted)
-    return ILL if isinstance(found, Ill) or plain(found) == UNREAD else found
+    return found if isinstance(found, Ill) or plain(found) != UNREAD else ILL
 
 
 def _any_expr(syntax: s.Expr, scope: Scope, wanted: Type | None) -> Expr | Ill:
@@ -222,6 +222,8 @@ def _its(name: s.Name, scope: Scope, span: Span) -> Expr | Ill:
     if name.text == "now":
         return p.Its("now", TIME)
     type_ = scope.its.get(name.text)
+    if type_ is None and scope.unread:
+        return ILL
     if type_ is None:
         help_ = did_you_mean(name.text, (n for n, _ in scope.its.fields))
         scope.findings.error(Code.FIELD, f"`{scope.its_of}` has no field `{name.text}`", name.span, help_)
@@ -344,16 +346,17 @@ def _history(name: s.Name, args: tuple[s.Argument, ...], scope: Scope, span: Spa
 def _junction(op: str, parts: tuple[s.Expr, ...], scope: Scope) -> Expr | Ill:
     """Each part may rely on those before it: in `and` that they hold, in `or` that they do not."""
     done: list[Expr] = []
-    sound = True
+    before = scope.known
     for part in parts:
         found = typed(part, scope, BOOL)
         if isinstance(found, Ill):
-            sound = False
-            continue
-        done.append(found)
-        scope = replace(scope, known=scope.known | known_if(found, op == "and"))
-    if not sound:
-        return ILL
+            more = found.known if op == "and" else frozenset()
+        else:
+            done.append(found)
+            more = known_if(found, op == "and")
+        scope = replace(scope, known=scope.known | more)
+    if len(done) < len(parts):
+        return Ill(scope.known - before) if op == "and" else ILL
     return p.And(tuple(done)) if op == "and" else p.Or(tuple(done))
 
 
@@ -366,7 +369,7 @@ def _comparison(op: str, known: bool, left: s.Expr, right: s.Expr, scope: Scope,
         return ILL
     pair = _pair(left, right, scope)
     if isinstance(pair, Ill):
-        return ILL
+        return pair if known else ILL
     sides = tuple(zip(pair, (left.span, right.span), strict=True))
     if not all(_comparable(op, side, scope, at) for side, at in sides):
         return ILL
@@ -387,18 +390,30 @@ def _pair(left: s.Expr, right: s.Expr, scope: Scope) -> tuple[Expr, Expr] | Ill:
     """Both sides, of one kind; a literal takes the type of the other side."""
     if _is_literal(left, scope) and not _is_literal(right, scope):
         swapped = _pair(right, left, scope)
-        return ILL if isinstance(swapped, Ill) else (swapped[1], swapped[0])
+        return swapped if isinstance(swapped, Ill) else (swapped[1], swapped[0])
     first = _expr(left, scope, None)
     if isinstance(first, Ill):
-        return ILL
+        if _may_be_value(right, scope):
+            return ILL
+        return _sound_side(_expr(right, scope, None))
     second = _expr(right, scope, plain(first))
     if isinstance(second, Ill):
-        return ILL
+        return _sound_side(first)
     if not same_kind(plain(first), plain(second)):
         have = f"{described(plain(first))} and {described(plain(second))}"
         scope.findings.error(Code.TYPE, f"{have} cannot be compared", left.span.to(right.span))
         return ILL
     return first, second
+
+
+def _may_be_value(syntax: s.Expr, scope: Scope) -> bool:
+    """Whether this may be the value of an enum that nobody knows, since the other side has a mistake."""
+    return isinstance(syntax, s.Ref) and scope.names.kind_of(syntax.name) is None
+
+
+def _sound_side(side: Expr | Ill) -> Ill:
+    """A comparison whose other side has a mistake; this one is known where it holds, if it is compared as `known==`."""
+    return ILL if isinstance(side, Ill) else Ill(frozenset((side,)))
 
 
 def _is_literal(syntax: s.Expr, scope: Scope) -> bool:
@@ -450,6 +465,7 @@ def _is_known(of: s.Expr, known: bool, scope: Scope, span: Span) -> Expr | Ill:
 def _arithmetic(op: str, left: s.Expr, right: s.Expr, scope: Scope, hint: Type | None, span: Span) -> Expr | Ill:
     first = _expr(left, scope, hint if _is_literal(left, scope) else None)
     if isinstance(first, Ill):
+        _expr(right, scope, None)
         return ILL
     own = plain(first)
     second_hint = None if isinstance(own, TimeType | DurationType) or op == "*" else own

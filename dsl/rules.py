@@ -10,11 +10,11 @@ from charter.dsl.expressions import arguments, condition, typed, variable_of
 from charter.dsl.findings import Findings
 from charter.dsl.happenings import kinds_of
 from charter.dsl.names import Names, Parameters
-from charter.dsl.program import ActKind, ActSite, Clause, EventInfo, EventKind, Expr, Variable, Write
+from charter.dsl.program import ActKind, ActSite, Clause, EventInfo, EventKind, Expr, Opening, Variable, Write
 from charter.dsl.scope import Ill, Scope
 from charter.dsl.source import Span
 from charter.dsl.texts import template
-from charter.dsl.types import DURATION, OptionalType, Type
+from charter.dsl.types import DURATION, ID, OptionalType, Type
 
 SPOKEN_OR_AWAITED = (s.Ask, s.Speak, s.Collect, s.StartTimer, s.Escalate, s.End)
 
@@ -28,6 +28,8 @@ def clauses_of(
     overriders = _overriders(names, on, findings)
     place = 0
     for section, rule in names.sections:
+        if not on[rule.name.text]:
+            _unread(section, rule, names, findings)
         for kind, narrowings in on[rule.name.text].items():
             clause = _clause(section, rule, events[kind], narrowings, overriders, place, names, findings)
             found[kind].append(clause)
@@ -75,7 +77,8 @@ def _overriders(
                 findings.error(Code.UNKNOWN_NAME, f"there is no rule `{other.text}`", other.span, help_)
                 continue
             shared = on[rule.name.text].keys() & on[other.text].keys()
-            if not shared or other.text == rule.name.text:
+            unread = not on[rule.name.text] or not on[other.text]
+            if (not shared and not unread) or other.text == rule.name.text:
                 related = [Related(names.rules[other.text].name.span, f"`{other.text}` is here")]
                 message = f"`{rule.name.text}` and `{other.text}` are never on the same event"
                 message = "a rule cannot override itself" if other.text == rule.name.text else message
@@ -84,6 +87,13 @@ def _overriders(
             for kind in shared:
                 found[other.text, kind] = (*found.get((other.text, kind), ()), rule.name.text)
     return found
+
+
+def _unread(section: s.Section | None, rule: s.Rule, names: Names, findings: Findings) -> None:
+    """Reports the mistakes of a rule all of whose events have one, but for what depends on their fields."""
+    event = EventInfo(EventKind(""), (), Opening.OPENS, p.TRUE)
+    narrowings = [trigger.when for trigger in rule.triggers if trigger.when is not None]
+    _clause(section, rule, event, [*narrowings] or [None], {}, 0, names, findings, unread=True)
 
 
 # --- one clause ------------------------------------------------------------------------------------------------------
@@ -98,9 +108,11 @@ def _clause(
     place: int,
     names: Names,
     findings: Findings,
+    *,
+    unread: bool = False,
 ) -> Clause:
     written = frozenset(a.fact.text for a in rule.acts if isinstance(a, s.SetFact | s.Forget))
-    scope = Scope(names, findings, Parameters(event.fields), event.kind, written)
+    scope = Scope(names, findings, Parameters(event.fields), event.kind, written, unread=unread)
     guards: list[Expr] = []
     if section is not None and section.when is not None:
         guards.append(condition(section.when, replace(scope, its=None)))
@@ -217,7 +229,9 @@ def reason(text: s.String, scope: Scope) -> Expr:
         if field is not None:
             return p.Its(name, field)
         fact = scope.names.facts.get(name)
-        return None if fact is None else p.Read(Variable(name), fact.type, name in scope.old)
+        if fact is None:
+            return p.Const(None, ID) if scope.unread else None
+        return p.Read(Variable(name), fact.type, name in scope.old)
 
     known = [*(name for name, _ in its.fields), *scope.names.facts]
     return template(text, slot, known, scope.findings)

@@ -15,6 +15,7 @@ class Scope:
 
     `its`: the fields of what is observed, and what that is, for people. `old`: facts that are read as they were before
     the rules. `known`: optional expressions that are known here. `variables`: false where no state may be read.
+    `unread`: what is observed has a mistake, so that nobody knows its fields.
     """
 
     names: Names
@@ -26,6 +27,7 @@ class Scope:
     locals: Mapping[str, Expr] = field(default_factory=dict)
     expanding: tuple[str, ...] = ()
     variables: bool = True
+    unread: bool = False
     expanded: bool = False  # inside a define that is used, where a `T?` parameter may stand for a plain value
 
     def knowing(self, *conditions: Expr) -> "Scope":
@@ -35,7 +37,12 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Ill:
-    """An expression with a mistake, which is reported; what contains it is ill too, silently."""
+    """An expression with a mistake, which is reported; what contains it is ill too, silently.
+
+    `known` are optional expressions that are known where it holds, whatever the mistake is.
+    """
+
+    known: frozenset[Expr] = frozenset()
 
 
 ILL = Ill()
