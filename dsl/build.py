@@ -148,8 +148,8 @@ class Build:
     def event(self, at: Span, name: s.Name, fields: tuple[s.Field, ...] | None) -> s.OutsideEvent:
         return s.OutsideEvent(name, fields or (), at)
 
-    def queue(self, at: Span, name: s.Name, within: Option) -> s.Queue:
-        return s.Queue(name, within[1], at)
+    def queue(self, at: Span, name: s.Name, within: Option, up_to: Option | None) -> s.Queue:
+        return s.Queue(name, within[1], up_to[1] if up_to else None, at)
 
     def disclosure(self, at: Span, name: s.Name, params: tuple[s.Field, ...] | None, texts: Any) -> s.Speech:
         return s.Speech("disclose", name, params or (), texts, at)

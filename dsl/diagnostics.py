@@ -45,6 +45,7 @@ class Code(Enum):
     UNHANDLED = "CH040", "a failure that no rule handles"
     REQUIREMENT = "CH041", "a requirement that cannot be read this way"
     TEST = "CH042", "a test step that cannot be played"
+    ENDLESS = "CH043", "rules that go on without end"
     UNUSED = "CH050", "something declared and never used"
 
     @property

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from charter.dsl import program as p
+from charter.dsl import syntax as s
 from charter.dsl.names import Names, Parameters
 from charter.dsl.program import (
     LANGUAGE,
@@ -30,6 +31,7 @@ from charter.dsl.program import (
     Watch,
     escalating,
     exhausted,
+    tried,
     used,
 )
 from charter.dsl.types import (
@@ -119,10 +121,9 @@ def fields_of(names: Names, kind: str) -> Parameters:
     return Parameters((*builtin.get(kind, ()), *names.more.get(kind, Parameters(())).fields))
 
 
-def uses_of(names: Names, name: str) -> int:
-    """How often an agent or tool may be used in a turn."""
-    syntax = names.agents[name][0] if name in names.agents else names.tools[name][0]
-    return int(syntax.up_to.text) if syntax.up_to and syntax.up_to.text.isdigit() else 1
+def uses_of(clause: s.Agent | s.Tool | s.Queue) -> int:
+    """How often an agent, tool or queue may be used in a turn."""
+    return int(clause.up_to.text) if clause.up_to and clause.up_to.text.isdigit() else 1
 
 
 # --- parts -----------------------------------------------------------------------------------------------------------
@@ -150,7 +151,7 @@ def _conversation(world: Environment, names: Names) -> None:
 
 def _agent(world: Environment, names: Names, name: str) -> None:
     fields = names.agents[name][1].fields
-    uses, awaited = uses_of(names, name), Variable(f"pending {name}")
+    uses, awaited = uses_of(names.agents[name][0]), Variable(f"pending {name}")
     type_ = _pending_type(names, name)
     _variable(world, awaited, type_, 0)
     _bounded(world, name, uses)
@@ -175,7 +176,7 @@ def _tool(world: Environment, names: Names, name: str) -> None:
     calls, uncertain = Variable(f"calls {name}"), Variable(f"uncertain {name}")
     _variable(world, calls, bag, ())
     _variable(world, uncertain, bag, ())
-    _bounded(world, name, uses_of(names, name))
+    _bounded(world, name, uses_of(syntax))
     called = _flag(world, f"called {name}")
     is_open, is_uncertain = p.Contains(p.Read(calls, bag), item), p.Contains(p.Read(uncertain, bag), item)
     settles = (p.Or((is_open, is_uncertain)), p.Not(_read(TRANSFERRING)))
@@ -226,7 +227,10 @@ def _transfers(world: Environment, names: Names) -> None:
         answers = (_read(STARTED), p.Not(_read(OVER)), _read(going))
         _event(world, f"escalated {name}", (), Opening.ANSWERS, answers, raw=True, ends=True)
         _event(world, f"escalate {name} fails", (("reason", REASON),), Opening.ANSWERS, answers, raw=True)
-        _keep(world, Leaving(ActKind.ESCALATE, frozenset({name})), {going: p.TRUE, TRANSFERRING: p.TRUE})
+        count, counts = tried(name), IntType(0, uses_of(names.queues[name]) + 1)  # one more for the safe stop
+        _variable(world, count, counts, 0, Lifetime.TURN)
+        more = _plus(count, counts, p.Operation.ADD)
+        _keep(world, Leaving(ActKind.ESCALATE, frozenset({name})), {going: p.TRUE, TRANSFERRING: p.TRUE, count: more})
         _keep(world, _arrival(f"escalated {name}"), {going: p.FALSE, TRANSFERRING: p.FALSE, OVER: p.TRUE})
         _keep(world, _arrival(f"escalate {name} fails"), {going: p.FALSE, TRANSFERRING: p.FALSE})
     world.waits.append(_read(TRANSFERRING))
@@ -320,7 +324,7 @@ def _plus(variable: Variable, type_: IntType, op: p.Operation) -> Expr:
 
 
 def _pending_type(names: Names, name: str) -> IntType:
-    return IntType(0, uses_of(names, name) + 1)
+    return IntType(0, uses_of(names.agents[name][0]) + 1)
 
 
 def _calls_type(names: Names, name: str) -> BagType:

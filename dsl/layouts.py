@@ -72,8 +72,9 @@ def layouts(clause: s.Clause, width: int = WIDTH) -> Layouts:
             if not fields:
                 return _line(f"event {name.text}")
             return _braced(f"event {name.text}", [field_text(field) for field in fields])
-        case s.Queue(name, within):
-            return Layouts(f"queue {name.text}", (Layout(f"{GAP}within {expr_text(within)}", (), True),), "queue")
+        case s.Queue(name, within, up_to):
+            options = GAP.join(("", *_options(within, up_to)))
+            return Layouts(f"queue {name.text}", (Layout(options, (), True),), "queue")
         case s.Speech():
             return _speech(clause)
         case s.Assume(tool, condition):

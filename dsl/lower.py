@@ -7,6 +7,7 @@ from charter.dsl import program as p
 from charter.dsl import syntax as s
 from charter.dsl.complete import check_complete
 from charter.dsl.diagnostics import Code, did_you_mean
+from charter.dsl.endless import check_endless
 from charter.dsl.environment import environment, uses_of
 from charter.dsl.evaluate import constant
 from charter.dsl.expressions import check_define, condition, typed
@@ -61,7 +62,7 @@ def lower(documents: Sequence[s.Document], sources: Iterable[Source], findings: 
         records=names.records,
         agents=agents,
         tools=tools,
-        queues={name: Queue(name, duration_ms(q.within, findings)) for name, q in names.queues.items()},
+        queues=_queues(names, findings),
         speech=speech_of(names, findings),
         variables={**variables, **lowered.ghosts},
         events=world.events,
@@ -73,6 +74,7 @@ def lower(documents: Sequence[s.Document], sources: Iterable[Source], findings: 
         waiting=p.Or(tuple(world.waits)),
     )
     check_complete(names, program, findings)
+    check_endless(names, program, findings)
     return names, program
 
 
@@ -167,9 +169,7 @@ def _agents(names: Names, findings: Findings) -> dict[str, Agent]:
             type_ = params.get(field.name.text)
             if field.default is not None and type_ is not None:
                 defaults[field.name.text] = _constant(field.default, type_, names, findings)
-        found[name] = Agent(
-            name, params.fields, within, uses_of(names, name), _chain(clause, names, findings), defaults
-        )
+        found[name] = Agent(name, params.fields, within, uses_of(clause), _chain(clause, names, findings), defaults)
     return found
 
 
@@ -213,7 +213,7 @@ def _tools(names: Names, findings: Findings) -> dict[str, Tool]:
             clause.writes,
             clause.idempotent,
             _within(clause.within, clause.name, findings),
-            uses_of(names, name),
+            uses_of(clause),
         )
     for name, members in names.groups.items():
         for member in members:
@@ -221,6 +221,14 @@ def _tools(names: Names, findings: Findings) -> dict[str, Tool]:
                 help_ = did_you_mean(member, names.tools)
                 findings.error(Code.UNKNOWN_NAME, f"there is no tool `{member}`", names.spans[name], help_)
     return found
+
+
+def _queues(names: Names, findings: Findings) -> dict[str, Queue]:
+    for queue in names.queues.values():
+        _uses(queue.up_to, findings)
+    return {
+        name: Queue(name, duration_ms(queue.within, findings), uses_of(queue)) for name, queue in names.queues.items()
+    }
 
 
 def _within(duration: s.Duration | None, name: s.Name, findings: Findings) -> int:

@@ -488,10 +488,11 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """Where people take over. `within` in ms."""
+    """Where people take over. `within` in ms; `uses`: how often in a turn."""
 
     name: str
     within: int
+    uses: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -615,6 +616,11 @@ def used(name: str) -> Variable:
 def exhausted(name: str) -> Variable:
     """Whether an agent or tool was asked or called beyond its bound in this turn: bool."""
     return Variable(f"exhausted {name}")
+
+
+def tried(queue: str) -> Variable:
+    """How often the conversation was escalated to this queue in this turn: int 0..uses + 1."""
+    return Variable(f"tried {queue}")
 
 
 def escalating(queue: str) -> Variable:

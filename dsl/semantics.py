@@ -36,6 +36,7 @@ from charter.dsl.program import (
     Variable,
     arrival,
     exhausted,
+    tried,
     type_of,
     unchecked,
     used,
@@ -239,14 +240,16 @@ def _add(acts: list[Act], new: Act) -> None:
 
 
 def _within_bounds(program: Program, old: State, acts: list[Act]) -> tuple[list[Act], list[Broken]]:
-    """Asks and calls beyond their bound do not leave: the first of a turn is EXHAUSTED, a further one is excess."""
+    """Acts beyond their bound do not leave: the first ask or call of a turn is EXHAUSTED, all else is excess."""
     uses = {name: agent.uses for name, agent in program.agents.items()}
     uses |= {name: tool.uses for name, tool in program.tools.items()}
     spent = {name: number(old[used(name)]) for name in uses}
     out = {name: bool(old[exhausted(name)]) for name in uses}
     leaving, excess = [], []
     for act in acts:
-        if act.kind not in (ActKind.ASK, ActKind.CALL):
+        if act.kind is ActKind.ESCALATE and number(old[tried(act.name)]) >= program.queues[act.name].uses:
+            excess.append(Broken("within bounds", f"`escalate {act.name}` again, beyond its bound of this turn"))
+        elif act.kind not in (ActKind.ASK, ActKind.CALL):
             leaving.append(act)
         elif spent[act.name] < uses[act.name]:
             spent[act.name] += 1

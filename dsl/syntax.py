@@ -392,10 +392,11 @@ class OutsideEvent:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """`queue name within duration`."""
+    """`queue name within duration up to 2 times`."""
 
     name: Name
     within: Duration
+    up_to: Number | None
     span: Span = _span()
 
 

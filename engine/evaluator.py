@@ -19,6 +19,7 @@ from charter.dsl.program import (
     State,
     Variable,
     exhausted,
+    tried,
     used,
 )
 from charter.dsl.types import Value
@@ -169,6 +170,9 @@ def _leaving(evaluator: Evaluator, old: State, wanted: dict[Identity, Reasons]) 
     excess = 0
     for (kind, name, args), reasons in wanted.items():
         if ending and kind in (ActKind.ASK, ActKind.COLLECT):
+            continue
+        if kind is ActKind.ESCALATE and _count(old[tried(name)]) >= evaluator.tries[name]:
+            excess += 1
             continue
         if kind in (ActKind.ASK, ActKind.CALL):
             before = spent.get(name, _count(old[used(name)]))

@@ -106,6 +106,7 @@ class Evaluator:
     closing: Watches
     waiting: Computed
     uses: Mapping[str, int]
+    tries: Mapping[str, int]  # of queues
     writing_tools: frozenset[str]
     fallback: str
 
@@ -134,6 +135,7 @@ def compiled(program: Program) -> Evaluator:
         closing=functions[watches[Closing()]],
         waiting=functions[waiting],
         uses={n: a.uses for n, a in program.agents.items()} | {n: t.uses for n, t in program.tools.items()},
+        tries={name: queue.uses for name, queue in program.queues.items()},
         writing_tools=frozenset(name for name, tool in program.tools.items() if tool.writes),
         fallback=program.fallback,
     )

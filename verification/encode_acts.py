@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from charter.dsl import program as p
-from charter.dsl.program import LEAVING_RANK, SAFE_STOPS, ActKind, Program, Variable, exhausted, used
+from charter.dsl.program import LEAVING_RANK, SAFE_STOPS, ActKind, Program, Variable, exhausted, tried, used
 from charter.dsl.types import DURATION, TextType, Type
 from charter.verification.encode_expressions import Scope, encoded
 from charter.verification.symbols import Symbol, equal, fitted, inhabited, scalar
@@ -56,7 +56,7 @@ def outside(graph: Graph, fired: Iterable[tuple[p.Clause, Term]], scope: Scope) 
 def within_bounds(
     graph: Graph, program: Program, acts: Sequence[Leaving], old: Mapping[Variable, Symbol]
 ) -> tuple[tuple[Leaving, ...], list[Term]]:
-    """Asks and calls beyond their bound are exhausted, once a turn; and whether each is one more beyond that."""
+    """Asks and calls beyond their bound are exhausted, once a turn; and whether each act is one more beyond that."""
     uses = {name: agent.uses for name, agent in program.agents.items()}
     uses |= {name: tool.uses for name, tool in program.tools.items()}
     spent = {name: scalar(old[used(name)]) for name in uses}
@@ -64,6 +64,11 @@ def within_bounds(
     leaving: list[Leaving] = []
     excess: list[Term] = []
     for act in acts:
+        if act.kind is ActKind.ESCALATE:
+            free = graph.le(scalar(old[tried(act.name)]), graph.const(program.queues[act.name].uses - 1))
+            excess.append(graph.and_(act.leaves, graph.not_(free)))
+            leaving.append(replace(act, leaves=graph.and_(act.leaves, free)))
+            continue
         if act.kind not in (ActKind.ASK, ActKind.CALL):
             leaving.append(act)
             continue

@@ -89,6 +89,8 @@ def _construct(node: object) -> Iterator[str]:
         case s.Tool(reads=reads, idempotent=idempotent, up_to=up_to):
             yield "reads" if reads else "writes"
             yield from _named(("idempotent", idempotent), ("call up to", up_to))
+        case s.Queue(up_to=up_to):
+            yield from _named(("queue", True), ("escalate up to", up_to))
         case s.OutsideEvent(name):
             yield "added fields" if name.text in ("start", "utterance", "hangup") else "outside event"
         case s.Speech(kind, _, params):

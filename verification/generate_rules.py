@@ -200,11 +200,25 @@ class _Writing:
         over = self._overridden(kinds, level)
         triggers = " or ".join(self._trigger(reference, level) for reference in on)
         guard = "" if when is None else f" when {when.text}"
+        acts = [act if self._ends(act, kinds, when) else self._speak(Sight(), "say") for act in acts]
         between = self._rng.choice(("  ", " ; "))
         text = f"rule {name}{over} on {triggers}{guard}\n  do {between.join(acts)}"
         rule = Rule(name, kinds, level, text, tuple(_kind_and_name(act) for act in acts))
         self.rules.append(rule)
         return rule
+
+    def _ends(self, act: str, kinds: tuple[str, ...], when: Condition | None) -> bool:
+        """Whether an act ends in time where it follows its own kind: to later queues, or to the last on a condition.
+
+        Nothing is disclosed again because it was heard, but on a condition.
+        """
+        kind, name = _kind_and_name(act)
+        if kind == "escalate":
+            order = self._world.queues
+            failed = [order.index(queue) for queue in order if f"escalate {queue} fails" in kinds]
+            again = name == order[-1] and when is not None
+            return again or all(at < order.index(name) for at in failed)
+        return kind != "disclose" or when is not None or not any(on.startswith("heard ") for on in kinds)
 
     def _trigger(self, reference: Reference, level: int) -> str:
         if level < len(self._world.facts) and self._rng.random() < 0.15:

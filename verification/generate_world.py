@@ -255,7 +255,7 @@ def _defining(rng: Random, world: World, size: Size) -> World:
 def _written(rng: Random, world: World) -> World:
     texts = [
         *(_type_text(rng, type_) for type_ in world.types),
-        *(f"queue {name} within {rng.choice(('10 s', '2 minutes'))}" for name in world.queues),
+        *(_queue_text(rng, name, world.queues[-1]) for name in world.queues),
         *(_fact_text(fact) for fact in world.facts),
         *_agent_texts(rng, world),
         *(_tool_text(rng, tool) for tool in world.tools),
@@ -275,6 +275,12 @@ def _type_text(rng: Random, type_: EnumType | RecordType) -> str:
         return f"record {type_.name} {_braced(type_.fields)}"
     values = (f'{name} as "{name} (it)"' if rng.random() < 0.1 else name for name in type_.values)
     return f"enum {type_.name} {{ {', '.join(values)} }}"
+
+
+def _queue_text(rng: Random, name: str, last: str) -> str:
+    """A queue; the last one may be tried again in a turn."""
+    again = " up to 2 times" if name == last else _up_to(rng)
+    return f"queue {name} within {rng.choice(('10 s', '2 minutes'))}{again}"
 
 
 def _fact_text(fact: Fact) -> str:

@@ -6,7 +6,7 @@ import pytest
 from policies import HEADER, Conversation, program_of
 
 from charter.dsl import evaluate
-from charter.dsl.acts import spoken
+from charter.dsl.acts import spelled_act, spoken
 from charter.dsl.load import Rejected, load_text
 from charter.dsl.program import Expr, Variable
 from charter.dsl.types import TIME
@@ -169,6 +169,24 @@ rule listen on utterance do ask guess""")
     assert [step.event.kind for step in steps] == ["guess", "guess fails"]
     assert steps[1].event.fields["reason"] == "exhausted"
     assert [(a.kind, a.name) for a in steps[1].outcome.acts] == [("escalate", "general")]
+
+
+def test_transfers_that_are_tried_again_without_end_end_by_the_safe_stop() -> None:
+    program = program_of("""
+queue often within 5 s up to 3 times
+fact retry: bool = true
+rule greet on start do say hello
+rule help on keys do escalate often
+rule again overrides nobody on escalate often fails when retry do escalate often""")
+    conversation = Conversation(program)
+    conversation.on("start")
+    assert conversation.acts("keys", digits="1") == ["say hello", "escalate often"]
+    assert conversation.acts("escalate often fails", reason="late") == ["escalate often"]
+    assert conversation.acts("escalate often fails", reason="late") == ["escalate often"]
+    stopped = conversation.on("escalate often fails", reason="late")
+    assert {broken.requirement for broken in stopped[0].outcome.broken} == {"within bounds"}
+    assert [spelled_act(program, act) for act in stopped[0].outcome.acts] == ["escalate general"]
+    assert conversation.acts("escalate general fails", reason="late") == ["end"]
 
 
 def test_an_event_that_cannot_come_is_dropped_and_changes_nothing() -> None:

@@ -56,6 +56,7 @@ from charter.dsl.program import (
     Without,
     Write,
     exhausted,
+    tried,
     used,
 )
 from charter.dsl.source import Span
@@ -77,6 +78,7 @@ from charter.dsl.types import (
     Value,
 )
 
+QUEUES = ("general", "fraud desk")
 NOWHERE = Span("made.charter", 1, 1, 1, 1)
 ANY_INT = IntType(INT64_MIN, INT64_MAX)
 MOOD = EnumType("Mood", ("calm", "cross", "'; import os #"))
@@ -105,6 +107,7 @@ def program(
         *_every_program(),
         *(book(used(name), IntType(0, bound), 0, Lifetime.TURN) for name, bound in uses.items()),
         *(book(exhausted(name), BOOL, False, Lifetime.TURN) for name in uses),
+        *(book(tried(name), IntType(0, 3), 0, Lifetime.TURN) for name in QUEUES),
         *facts,
     ]
     kinds = {info.kind: info for info in events}
@@ -118,7 +121,7 @@ def program(
         records={"Card": CARD},
         agents=known_agents,
         tools=known_tools,
-        queues={name: Queue(name, 30_000) for name in ("general", "fraud desk")},
+        queues={name: Queue(name, 30_000, 2) for name in QUEUES},
         speech={},
         variables={info.name: info for info in infos},
         events=kinds,
@@ -151,6 +154,9 @@ def _ending(events: Iterable[EventInfo]) -> Iterator[Watch]:
     yield Watch(Leaving(ActKind.END, frozenset({""})), updates=((OVER, const(True)),))
     yield Watch(Arrival(ending), updates=((OVER, const(True)), (TRANSFERRING, const(False))))
     yield Watch(Leaving(ActKind.ESCALATE, frozenset({"general"})), updates=((TRANSFERRING, const(True)),))
+    for name in QUEUES:
+        more = Arithmetic(Operation.ADD, Read(tried(name), ANY_INT), const(1), ANY_INT)
+        yield Watch(Leaving(ActKind.ESCALATE, frozenset({name})), updates=((tried(name), more),))
 
 
 def book(

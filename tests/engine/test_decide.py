@@ -36,6 +36,7 @@ from charter.dsl.program import (
     Settled,
     State,
     Watch,
+    tried,
 )
 from charter.dsl.types import IntType, OptionalType
 from charter.engine.decide import Decider, Decision, IncidentKind, decider
@@ -252,7 +253,7 @@ def test_a_disagreement_hands_over_first_and_ends_the_second_time() -> None:
     decide = deciding(made, replace(made, strata={GO: ()}))
     first = go(decide, made.initial)
     assert [(a.kind, a.name) for a in first.outcome.acts] == [(ActKind.ESCALATE, "general")]
-    assert first.outcome.state == {**made.initial, SAFE_STOPS: 1, TRANSFERRING: True}
+    assert first.outcome.state == {**made.initial, SAFE_STOPS: 1, TRANSFERRING: True, tried("general"): 1}
     assert [b.requirement for b in first.outcome.broken] == ["agreement"]
     second = go(decide, first.outcome.state)
     assert [a.kind for a in second.outcome.acts] == [ActKind.END]

@@ -15,20 +15,20 @@ from charter.verification.generate_events import conversation, outside
 from tests.verification.generated import budget, drafts, policies
 
 CONSTRUCTS = """
-    two languages; human wanted; enum; spelled value; record; section; section when; fact; turn fact;
-    fact without a value; bool; id; time; duration; text; inttypeof; decimaltypeof; texttypeof; optionalof; named type;
-    define; define with parameters; applied; default; else; ask up to; reads; writes; idempotent; call up to; tools;
-    added fields; outside event; queue; disclose; disclose with slots; say; say with slots; assume; was; its; dot;
-    is known; is unknown; unknown; known==; known!=; known<; known<=; known>; known>=; ==; !=; <; <=; >; >=; and; or;
-    not; +; -; *; negative; inset; disclosed; called; pending; number; string; boolean; overrides; rule on … or …;
-    rule when; (when …); on an event; on fails; on uncertain; on collected; on collect fails; on escalated;
-    on escalated any; on escalate fails; on escalate fails any; on heard; on heard any; on cut; on cut any; on timer;
-    setfact; forget; note; ask; ask several; call; collect; starttimer; escalate; end; because; text; cites;
-    replaces built-in; changeof; any; except; disclose required; say required; collect required; ask required;
-    call required; note required; escalate required; end required; before; only after; only after since;
-    only after new; only after new since; only after all; only after all since; only if; if and only if; only between;
-    at most; at most since; at most per turn; at most since per turn; once; once per turn; never; never if; never with;
-    never from until; whenever in this turn; whenever next; whenever before end
+    two languages; human wanted; enum; spelled value; record; section; section when; fact; turn fact; fact without a
+    value; bool; id; time; duration; text; inttypeof; decimaltypeof; texttypeof; optionalof; named type; define;
+    define with parameters; applied; default; else; ask up to; reads; writes; idempotent; call up to; tools; added
+    fields; outside event; queue; escalate up to; disclose; disclose with slots; say; say with slots; assume; was;
+    its; dot; is known; is unknown; unknown; known==; known!=; known<; known<=; known>; known>=; ==; !=; <; <=; >;
+    >=; and; or; not; +; -; *; negative; inset; disclosed; called; pending; number; string; boolean; overrides; rule
+    on … or …; rule when; (when …); on an event; on fails; on uncertain; on collected; on collect fails; on
+    escalated; on escalated any; on escalate fails; on escalate fails any; on heard; on heard any; on cut; on cut
+    any; on timer; setfact; forget; note; ask; ask several; call; collect; starttimer; escalate; end; because; text;
+    cites; replaces built-in; changeof; any; except; disclose required; say required; collect required; ask
+    required; call required; note required; escalate required; end required; before; only after; only after since;
+    only after new; only after new since; only after all; only after all since; only if; if and only if; only
+    between; at most; at most since; at most per turn; at most since per turn; once; once per turn; never; never if;
+    never with; never from until; whenever in this turn; whenever next; whenever before end
 """
 HAPPENINGS = """
     event start; event utterance; event keys; event silence; event interrupt; event hangup; event heard; event cut;

@@ -167,6 +167,8 @@ def _unordered(program: Program, outcome: Outcome) -> object:
     }
     acts = sorted(map(_whole, outcome.acts))
     broken = {b.requirement for b in outcome.broken}
+    if "no conflict" in broken:  # which of two values it is, and what that breaks besides, their place decides
+        broken = {"no conflict"}
     return state, acts, sorted(outcome.fired), sorted(outcome.overridden), broken, outcome.dropped
 
 
