@@ -1,8 +1,9 @@
 """Random events for a program: what may well happen, with values that its guards look for, and what cannot happen."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from random import Random
+from types import MappingProxyType
 
 from charter.dsl.program import OVER, Compare, Const, Event, EventInfo, EventKind, Opening, Program, State, Variable
 from charter.dsl.semantics import Outcome, possible, trusted
@@ -34,11 +35,12 @@ Step = Callable[[Program, State, Event], Outcome]
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """What can come to a program from outside: how likely each kind of event is, and values that its guards mention."""
+    """What can come to a program from outside: how likely each kind of event is, and values that its guards mention,
+    for each type of a field."""
 
     program: Program
     weights: Mapping[EventKind, float]
-    mentioned: tuple[Value, ...]
+    mentioned: Mapping[Type, tuple[Value, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,8 @@ def outside(program: Program) -> Outside:
     weights = {kind: _weight(kind, info, program) for kind, info in program.events.items()}
     mentioned = _mentioned((program.strata, program.requirements, program.assumptions))
     unlike = {(type(value), value): value for value in mentioned}  # `True == 1`
-    return Outside(program, weights, tuple(unlike.values()))
+    types = {type_ for info in program.events.values() for _, field in info.fields for type_ in _within(field)}
+    return Outside(program, weights, {type_: _fitting(type_, unlike.values()) for type_ in types})
 
 
 def conversation(rng: Random, world: Outside, step: Step, *, length: int, hostile: float = 0.05) -> Iterator[Taken]:
@@ -81,9 +84,11 @@ def likely(rng: Random, world: Outside, state: State, now: int) -> Event | None:
     """An event that can come in this state, and that the policy's assumptions allow; None where there is none."""
     order = sorted(world.weights, key=lambda kind: rng.random() ** (1 / world.weights[kind]), reverse=True)
     for kind in order:
-        info = world.program.events[kind]
-        event = Event(kind, {**_fields(rng, info, world), **_answered(rng, world.program, kind, state)}, now)
-        if possible(world.program, state, event) and trusted(world.program, state, event):
+        answered = _answered(rng, world.program, kind, state)
+        if answered is None or not possible(world.program, state, Event(kind, answered, now)):
+            continue
+        event = Event(kind, {**_fields(rng, world.program.events[kind], world), **answered}, now)
+        if trusted(world.program, state, event):
             return event
     return None
 
@@ -94,11 +99,11 @@ def unlikely(rng: Random, world: Outside, now: int) -> Event:
     return Event(info.kind, _fields(rng, info, world), now)
 
 
-def any_value(rng: Random, type_: Type, mentioned: tuple[Value, ...] = ()) -> Value:
+def any_value(rng: Random, type_: Type, mentioned: Mapping[Type, tuple[Value, ...]] = MappingProxyType({})) -> Value:
     """A value of the type: one that is mentioned or next to it, one at its bounds, or any."""
     if isinstance(type_, OptionalType):
         return None if rng.random() < 0.25 else any_value(rng, type_.of, mentioned)
-    fitting = [value for value in mentioned if inhabits(value, type_)]
+    fitting = mentioned.get(type_, ())
     if fitting and rng.random() < 0.6:
         return rng.choice(fitting)
     match type_:
@@ -129,15 +134,34 @@ def _fields(rng: Random, info: EventInfo, world: Outside) -> dict[str, Value]:
     return {name: any_value(rng, type_, world.mentioned) for name, type_ in info.fields}
 
 
-def _answered(rng: Random, program: Program, kind: EventKind, state: State) -> Mapping[str, Value]:
-    """The arguments of an open or uncertain call that an answer of this kind is about."""
+def _answered(rng: Random, program: Program, kind: EventKind, state: State) -> Mapping[str, Value] | None:
+    """The arguments of an open or uncertain call that an answer of this kind is about; None where there is none."""
     tool = program.tools.get(kind.split(" ")[0])
     if tool is None:
         return {}
     calls = [state[Variable(f"{what} {tool.name}")] for what in ("calls", "uncertain")]
     bags = [call for bag in calls if isinstance(bag, tuple) for call in bag]
     call = rng.choice(bags) if bags else None
-    return dict(zip((name for name, _ in tool.args), call, strict=True)) if isinstance(call, tuple) else {}
+    return dict(zip((name for name, _ in tool.args), call, strict=True)) if isinstance(call, tuple) else None
+
+
+def _within(type_: Type) -> Iterator[Type]:
+    """A type and those that it is made of."""
+    yield type_
+    match type_:
+        case OptionalType(of) | BagType(of):
+            yield from _within(of)
+        case RecordType(_, fields_):
+            for _, field in fields_:
+                yield from _within(field)
+
+
+def _fitting(type_: Type, values: Iterable[Value]) -> tuple[Value, ...]:
+    """The values of a type; times outside the calendar cannot be written down."""
+    fitting = [value for value in values if inhabits(value, type_)]
+    if isinstance(type_, TimeType):
+        fitting = [value for value in fitting if isinstance(value, int) and 0 < value <= LAST]
+    return tuple(fitting)
 
 
 def _weight(kind: str, info: EventInfo, program: Program) -> float:
