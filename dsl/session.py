@@ -6,8 +6,9 @@ once; an answer that breaks an assumption is a failure. This module is that orde
 anybody, so that recordings, tests and fuzzing all read a conversation the same way.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from charter.dsl.program import (
     OVER,
@@ -23,6 +24,8 @@ from charter.dsl.program import (
 )
 from charter.dsl.semantics import Outcome, step, trusted
 from charter.dsl.types import Value
+
+Execute: TypeAlias = Callable[[Program, State, Event], Outcome]
 
 SILENCE = EventKind("silence")
 HANGUP = EventKind("hangup")
@@ -50,9 +53,11 @@ def begin(program: Program) -> Session:
     return Session(program.initial)
 
 
-def feed(program: Program, session: Session, event: Event) -> tuple[Session, tuple[Step, ...]]:
-    """The conversation after one recorded event, and every step that it led to, in order."""
-    feeding = _Feeding(program, session)
+def feed(
+    program: Program, session: Session, event: Event, execute: Execute = step
+) -> tuple[Session, tuple[Step, ...]]:
+    """The conversation after one recorded event, and every step that it led to, in order, as `execute` decides them."""
+    feeding = _Feeding(program, session, execute)
     feeding.take(event)
     return Session(feeding.state, tuple(feeding.waiting)), tuple(feeding.steps)
 
@@ -79,8 +84,9 @@ def answering(program: Program, state: State, kind: EventKind, fields: Mapping[s
 class _Feeding:
     """The state while one recorded event is worked through."""
 
-    def __init__(self, program: Program, session: Session) -> None:
+    def __init__(self, program: Program, session: Session, execute: Execute) -> None:
         self._program = program
+        self._execute = execute
         self.state = session.state
         self.waiting = list(session.waiting)
         self.steps: list[Step] = []
@@ -137,7 +143,7 @@ class _Feeding:
             tool = self._program.tools[event.kind]
             args = {name: event.fields[name] for name, _ in tool.args}
             event = failure(self._program, event.kind, "invalid", args, event.now)
-        outcome = step(self._program, self.state, event)
+        outcome = self._execute(self._program, self.state, event)
         self.state = outcome.state
         self.steps.append(Step(event, outcome, implied))
         for act in outcome.acts:
