@@ -53,9 +53,7 @@ def begin(program: Program) -> Session:
     return Session(program.initial)
 
 
-def feed(
-    program: Program, session: Session, event: Event, execute: Execute = step
-) -> tuple[Session, tuple[Step, ...]]:
+def feed(program: Program, session: Session, event: Event, execute: Execute = step) -> tuple[Session, tuple[Step, ...]]:
     """The conversation after one recorded event, and every step that it led to, in order, as `execute` decides them."""
     feeding = _Feeding(program, session, execute)
     feeding.take(event)

@@ -35,7 +35,7 @@ def verify_command(paths: tuple[Path, ...], as_json: bool, jobs: int, seconds: f
     settings = Settings(limits=Limits(jobs=jobs, seconds=seconds))
     codes: list[int] = []
     reports: list[Json] = []
-    for path, loaded in _loaded(paths):
+    for path, loaded in policies(paths):
         results = _verified(loaded, settings, quiet=as_json)
         codes.append(exit_code(results))
         if as_json:
@@ -47,7 +47,12 @@ def verify_command(paths: tuple[Path, ...], as_json: bool, jobs: int, seconds: f
     sys.exit(1 if 1 in codes else max(codes))
 
 
-def _loaded(paths: tuple[Path, ...]) -> list[tuple[Path, Loaded]]:
+def echo(style: str, line: str) -> None:
+    """Prints a line of a report in its style."""
+    click.secho(line, fg=_COLOURS.get(style), bold=style in _BOLD, dim=style == "quiet")
+
+
+def policies(paths: tuple[Path, ...]) -> list[tuple[Path, Loaded]]:
     """The policies; where one does not load, all that is wrong is said, and nothing is proved."""
     found = [(path, load(path)) for path in paths]
     rejected = [each for _, each in found if isinstance(each, Rejected)]
@@ -68,6 +73,6 @@ def _verified(loaded: Loaded, settings: Settings, *, quiet: bool) -> list[Result
         found[result.name] = result
         while not quiet and shown < len(order) and order[shown] in found:
             for style, line in text(loaded.program, found[order[shown]]):
-                click.secho(line, fg=_COLOURS.get(style), bold=style in _BOLD, dim=style == "quiet")
+                echo(style, line)
             shown += 1
     return [found[name] for name in order]

@@ -55,10 +55,9 @@ class Taken:
 def outside(program: Program) -> Outside:
     """What can come to this program."""
     weights = {kind: _weight(kind, info, program) for kind, info in program.events.items()}
-    mentioned = _mentioned((program.strata, program.requirements, program.assumptions))
-    unlike = {(type(value), value): value for value in mentioned}  # `True == 1`
+    mentioned = tuple(dict.fromkeys(_mentioned((program.strata, program.requirements, program.assumptions))))
     types = {type_ for info in program.events.values() for _, field in info.fields for type_ in _within(field)}
-    return Outside(program, weights, {type_: _fitting(type_, unlike.values()) for type_ in types})
+    return Outside(program, weights, {type_: _fitting(type_, mentioned) for type_ in types})
 
 
 def conversation(rng: Random, world: Outside, step: Step, *, length: int, hostile: float = 0.05) -> Iterator[Taken]:
@@ -156,12 +155,14 @@ def _within(type_: Type) -> Iterator[Type]:
                 yield from _within(field)
 
 
-def _fitting(type_: Type, values: Iterable[Value]) -> tuple[Value, ...]:
-    """The values of a type; times outside the calendar cannot be written down."""
-    fitting = [value for value in values if inhabits(value, type_)]
+def _fitting(type_: Type, consts: Iterable[Const]) -> tuple[Value, ...]:
+    """The values that a type has, of constants of its kind; times outside the calendar cannot be written down."""
+    kind = EnumType if isinstance(type_, EnumType) else (IdType, TextType)
+    alike = [c.value for c in consts if not isinstance(c.value, str) or isinstance(c.type, kind)]
+    fitting = [value for value in alike if inhabits(value, type_)]
     if isinstance(type_, TimeType):
         fitting = [value for value in fitting if isinstance(value, int) and 0 < value <= LAST]
-    return tuple(fitting)
+    return tuple(dict.fromkeys(fitting))
 
 
 def _weight(kind: str, info: EventInfo, program: Program) -> float:
@@ -176,12 +177,12 @@ def _weight(kind: str, info: EventInfo, program: Program) -> float:
     return {"utterance": 4, "escalate": 3, "timer": 6, "collected": 14, "collect": 14}.get(first, 1)
 
 
-def _mentioned(node: object) -> Iterator[Value]:
-    """Every constant that something is compared with, and its neighbours where it is a number."""
+def _mentioned(node: object) -> Iterator[Const]:
+    """Every constant that something is compared with."""
     if isinstance(node, Compare):
         for side in (node.left, node.right):
             if isinstance(side, Const) and side.value is not None:
-                yield side.value
+                yield side
     if isinstance(node, Mapping):
         for item in node.values():
             yield from _mentioned(item)

@@ -44,7 +44,7 @@ def text(program: Program, result: Result) -> list[tuple[str, str]]:
         case Proved():
             pass
         case Refuted(events, outcomes):
-            lines += _shown(transcript(program, events, outcomes, result.name))
+            lines += shown(transcript(program, events, outcomes, result.name))
             lines += _test(program, events, result.name)
         case Vacuous(why):
             lines.append(("plain", f"  nothing can break it: {why}"))
@@ -81,7 +81,7 @@ def _result(program: Program, result: Result) -> Json:
         "name": result.name,
         "text": result.text,
         "cites": result.cites,
-        "at": _place(result.span),
+        "at": place_json(result.span),
         "verdict": word(result.verdict),
         "seconds": round(result.seconds, 3),
     }
@@ -91,18 +91,18 @@ def _result(program: Program, result: Result) -> Json:
                 {"case": i.case, "invariant": i.text, "over": list(i.columns), "beside": list(i.beside)}
                 for i in invariants
             ]
-            found |= {"invariants": proofs, "witness": [_event(program, event) for event in witness]}
+            found |= {"invariants": proofs, "witness": [event_json(program, event) for event in witness]}
         case Refuted(events, outcomes):
-            shown = transcript(program, events, outcomes, result.name)
+            played = transcript(program, events, outcomes, result.name)
             steps: list[Json] = [
                 {
-                    **_event(program, event),
-                    "rules": [{"rule": name, "at": _place(span)} for name, span in line.rules],
+                    **event_json(program, event),
+                    "rules": [{"rule": name, "at": place_json(span)} for name, span in line.rules],
                     "acts": [act for act, _ in line.acts],
                 }
-                for event, line in zip(events, shown.lines, strict=True)
+                for event, line in zip(events, played.lines, strict=True)
             ]
-            found |= {"why": shown.why, "conversation": steps, "test": test_block(program, events, result.name)}
+            found |= {"why": played.why, "conversation": steps, "test": test_block(program, events, result.name)}
         case Vacuous(why):
             found |= {"why": why}
         case Unknown(why, explored):
@@ -110,25 +110,28 @@ def _result(program: Program, result: Result) -> Json:
     return found
 
 
-def _event(program: Program, event: Event) -> dict[str, Json]:
+def event_json(program: Program, event: Event) -> dict[str, Json]:
+    """An event of a conversation."""
     types = dict(program.events[event.kind].fields)
     fields: dict[str, Json] = {name: to_json(value, types[name]) for name, value in event.fields.items()}
     return {"event": str(event.kind), "fields": fields, "at": time_text(event.now), "said": said(program, event)}
 
 
-def _place(span: Span | None) -> Json:
+def place_json(span: Span | None) -> Json:
+    """A place in a policy."""
     return None if span is None else {"file": span.path, "line": span.line}
 
 
-def _shown(shown: Transcript) -> list[tuple[str, str]]:
+def shown(played: Transcript) -> list[tuple[str, str]]:
+    """A transcript as lines, each with its style."""
     lines: list[tuple[str, str]] = []
-    for number, line in enumerate(shown.lines, 1):
+    for number, line in enumerate(played.lines, 1):
         lines.append(("event", f"  {number:>3}  {line.said}"))
         width = max((len(rule) for rule, _ in line.rules), default=0)
         lines += [("quiet", f"         rule {rule:<{width}}  {span}") for rule, span in line.rules]
         for act, words in line.acts:
             lines.append(("act", f"         → {act}" + (f"  “{words}”" if words else "")))
-    return [*lines, ("refuted", f"       {shown.why}")]
+    return [*lines, ("refuted", f"       {played.why}")]
 
 
 def _test(program: Program, events: tuple[Event, ...], goal: str) -> list[tuple[str, str]]:

@@ -19,7 +19,7 @@ def test_block(program: Program, events: tuple[Event, ...], goal: str) -> str | 
             return None
         if event.now > now:
             lines.append(f"  wait {event.now - now} ms")
-        lines.append(f"  on {_written(program, event)}")
+        lines.append(f"  on {written(program, event)}")
         session, steps = feed(program, session, event)
         taken = [step.event for step in steps]
         if taken[:1] != [event]:
@@ -35,7 +35,8 @@ def test_block(program: Program, events: tuple[Event, ...], goal: str) -> str | 
     return "\n".join([*lines, f"  expect broken {goal}"])
 
 
-def _written(program: Program, event: Event) -> str:
+def written(program: Program, event: Event) -> str:
+    """An event as a test writes it after `on`."""
     types = dict(program.events[event.kind].fields)
     positional = {"utterance": "text", "keys": "digits"}.get(event.kind)
     first = f" {quoted(str(event.fields[positional]))}" if positional else ""

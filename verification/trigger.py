@@ -25,7 +25,7 @@ def occasions(program: Program, requirement: Requirement) -> tuple[tuple[Occasio
     ways: dict[frozenset[Variable], list[Watch]] = {}
     for watch in requirement.watches:
         if watch.broken != FALSE:
-            ways.setdefault(_armed(program, watch.broken), []).append(watch)
+            ways.setdefault(armed(program, watch.broken), []).append(watch)
     found = []
     for ghosts, watches in ways.items():
         needs = []
@@ -76,15 +76,15 @@ def _is_rare(moment: Moment) -> bool:
     return isinstance(moment, p.Arrival | p.Leaving | p.Changed)
 
 
-def _armed(program: Program, broken: Expr) -> frozenset[Variable]:
-    """The ghosts that must hold for this to hold."""
+def armed(program: Program, broken: Expr) -> frozenset[Variable]:
+    """The ghosts that must hold for a requirement to be broken: a debt, an open bracket."""
     match broken:
         case p.Read(variable):
             info = program.variables[variable]
             is_flag = info.role is Role.GHOST and isinstance(info.type, BoolType)
             return frozenset((variable,)) if is_flag and info.initial is False else frozenset()
         case p.And(parts):
-            return frozenset().union(*(_armed(program, part) for part in parts))
+            return frozenset().union(*(armed(program, part) for part in parts))
         case _:
             return frozenset()
 

@@ -1,0 +1,62 @@
+"""The command `fuzz`: the fuzzer, given the executors of the engine, which must agree with the meaning of a policy."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from charter.dsl.program import Event, Program, State
+from charter.dsl.values import Json
+from charter.engine.decide import IncidentKind, decider
+from charter.engine.rule_kernel import KernelFault
+from charter.verification.commands import WRONG, echo, policies
+from charter.verification.fuzz import Budget, fuzz
+from charter.verification.fuzz_play import Decide, Decided
+from charter.verification.fuzz_report import FINE, FOUND, text, to_json_report
+
+STEPS = 30_000
+
+
+def both_executors(program: Program) -> Decide:
+    """The rule kernel and the semantics, as they decide in the server; a disagreement is a difference."""
+    decides = decider(program)
+
+    def decide(state: State, event: Event) -> Decided:
+        decision = decides.decide(state, event)
+        incident = decision.incident
+        differ = incident is not None and incident.kind is IncidentKind.DISAGREEMENT
+        return Decided(decision.outcome, incident.details if incident is not None and differ else ())
+
+    return decide
+
+
+@click.command("fuzz")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--steps", type=click.IntRange(1), help=f"How many steps for each policy.  [default: {STEPS}]")
+@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="How long for each policy, instead.")
+@click.option("--seed", default=0, show_default=True, type=int, help="The same seed and steps, the same conversations.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+def fuzz_command(paths: tuple[Path, ...], steps: int | None, seconds: float | None, seed: int, as_json: bool) -> None:
+    """Plays conversations with a hostile outside under the policies at PATHS, and says what must not come of them.
+
+    Exit codes: 0 nothing was found, 1 something was, 2 a policy or the usage is wrong.
+    """
+    budget = Budget(STEPS if steps is None and seconds is None else steps, seconds)
+    reports: list[Json] = []
+    found = False
+    for path, loaded in policies(paths):
+        try:
+            result = fuzz(loaded.program, both_executors, budget, seed=seed)
+        except KernelFault as fault:
+            click.echo(f"{path}: {fault}", err=True)
+            sys.exit(WRONG)
+        found = found or bool(result.found)
+        if as_json:
+            reports.append(to_json_report(str(path), loaded, result))
+        else:
+            for style, line in text(str(path), loaded, result):
+                echo(style, line)
+    if as_json:
+        click.echo(json.dumps(reports, indent=2, ensure_ascii=False))
+    sys.exit(FOUND if found else FINE)

@@ -1,0 +1,181 @@
+"""Fuzzing finds what lies deep, shrinks it to a test that replays, and finds nothing where nothing is."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import jsonschema
+import pytest
+from click.testing import CliRunner, Result
+
+from charter.cli import main
+from charter.dsl.load import Loaded, load, load_text
+from charter.dsl.program import Event, Program, State
+from charter.dsl.rehearse import rehearse
+from charter.engine.decide import Decider, IncidentKind
+from charter.engine.rule_kernel import RuleKernel
+from charter.fuzz import both_executors
+from charter.verification.fuzz import Budget, Fuzzed, fuzz
+from charter.verification.fuzz_play import Decide, Decided, Fault, semantics_alone
+from charter.verification.fuzz_report import test_block as block_of
+
+ROOT = Path(__file__).parent.parent.parent
+SEVEN_RULES = ROOT / "tests" / "corpus" / "good" / "whole" / "seven_rules.charter"
+DEEP = Path(__file__).parent / "holes" / "eight_events_deep.charter"
+
+
+def policy(path: Path) -> Loaded:
+    loaded = load(path)
+    assert isinstance(loaded, Loaded)
+    return loaded
+
+
+def with_rules(*rules: str) -> Loaded:
+    """The policy of seven rules with more of them."""
+    loaded = load_text("\n".join((SEVEN_RULES.read_text(), *rules)))
+    assert isinstance(loaded, Loaded), loaded
+    return loaded
+
+
+def fuzzed(loaded: Loaded, steps: int, executors: Callable[[Program], Decide] = semantics_alone) -> Fuzzed:
+    return fuzz(loaded.program, executors, Budget(steps), seed=3)
+
+
+def test_a_hole_eight_events_deep_is_found_and_its_test_replays() -> None:
+    loaded = policy(DEEP)
+    result = fuzzed(loaded, 8_000, both_executors)
+    (shown,) = result.found
+    assert (shown.finding.fault, shown.finding.name, shown.replays) == (Fault.BROKEN, "no_secret", True)
+    assert len(shown.events) == 8
+    block = block_of(loaded, shown)
+    assert block is not None
+    again = load_text(DEEP.read_text() + "\n" + block + "\n")
+    assert isinstance(again, Loaded)
+    (rehearsed,) = [rehearse(again.program, scenario) for scenario in again.scenarios]
+    assert not rehearsed.failures
+    assert rehearsed.steps[-1].outcome.broken[0].requirement == "no_secret"
+
+
+def test_where_nothing_is_wrong_nothing_is_found_and_everything_is_reached() -> None:
+    loaded = policy(SEVEN_RULES)
+    result = fuzzed(loaded, 5_000, both_executors)
+    assert not result.found
+    assert result.reached.rules == set(loaded.program.rules)
+    names = {requirement.name for requirement in loaded.program.requirements}
+    assert (result.reached.triggered, result.reached.served) == (names, names)
+
+
+def test_the_same_seed_makes_the_same_conversations() -> None:
+    loaded = policy(DEEP)
+    once, again = fuzzed(loaded, 4_000), fuzzed(loaded, 4_000)
+    assert once == again
+    assert fuzz(loaded.program, semantics_alone, Budget(4_000), seed=4) != once
+
+
+def test_rules_that_contradict_each_other_are_found_and_their_test_fails_until_they_are_mended() -> None:
+    loaded = with_rules(
+        "fact mood: int 0..1 = 0",
+        "rule up on silence do set mood = 1",
+        "rule down on silence when mood == 0 do set mood = 0",
+        "rule told on keys when mood == 1 do say say_again",
+    )
+    shown = next(shown for shown in fuzzed(loaded, 2_000).found if shown.finding.fault is Fault.STOPPED)
+    assert shown.finding.name == "no conflict"
+    assert [event.kind for event in shown.events] == ["start", "silence"]
+    block = block_of(loaded, shown)
+    again = load_text(f"{loaded.sources[0].text}\n{block}\n")
+    assert isinstance(again, Loaded)
+    assert "write different values to `mood`" in rehearse(again.program, again.scenarios[-1]).failures[0].message
+
+
+def test_a_fault_of_one_executor_is_found_with_its_smallest_conversation() -> None:
+    loaded = policy(SEVEN_RULES)
+
+    def faulty(program: Program) -> Decide:
+        classify = tuple(
+            tuple(c for c in stratum if c.rule != "hours")
+            for stratum in program.strata[program.events["classify"].kind]
+        )
+        other = replace(program, strata={**program.strata, program.events["classify"].kind: classify})
+        decider = Decider(program, RuleKernel(other), lambda: RuleKernel(other))
+
+        def decide(state: State, event: Event) -> Decided:
+            decision = decider.decide(state, event)
+            differs = decision.incident is not None and decision.incident.kind is IncidentKind.DISAGREEMENT
+            return Decided(decision.outcome, decision.incident.details if decision.incident and differs else ())
+
+        return decide
+
+    shown = fuzzed(loaded, 3_000, faulty).found[0]
+    assert (shown.finding.fault, shown.replays) == (Fault.DIFFERENCE, True)
+    assert "`hours`" in shown.finding.detail or "hours" in shown.finding.detail
+    assert [event.kind for event in shown.events] == ["start", "utterance", "classify"]
+    assert block_of(loaded, shown) is None
+
+
+def test_an_executor_that_raises_is_found() -> None:
+    def raising(program: Program) -> Decide:
+        alone = semantics_alone(program)
+        return lambda state, event: Decided(alone(state, event).outcome) if event.kind != "silence" else 1 // 0  # type: ignore[return-value]
+
+    (shown,) = fuzzed(policy(SEVEN_RULES), 1_000, raising).found
+    assert (shown.finding.fault, shown.finding.name) == (Fault.FAILED, "ZeroDivisionError")
+    assert [event.kind for event in shown.events] == ["silence"]
+
+
+def test_a_difference_that_does_not_come_again_is_said_to_be_one() -> None:
+    def once(program: Program) -> Decide:
+        alone, left = semantics_alone(program), [300]
+
+        def decide(state: State, event: Event) -> Decided:
+            left[0] -= 1
+            return Decided(alone(state, event).outcome, ("acts: other",) if left[0] == 0 else ())
+
+        return decide
+
+    (shown,) = fuzzed(policy(SEVEN_RULES), 1_000, once).found
+    assert (shown.finding.fault, shown.replays) == (Fault.DIFFERENCE, False)
+
+
+def test_fuzzing_stops_after_its_seconds() -> None:
+    ticks = iter(range(100_000))
+    loaded = policy(SEVEN_RULES)
+    result = fuzz(loaded.program, semantics_alone, Budget(None, 120.0), seed=0, clock=lambda: float(next(ticks)))
+    assert 100 < result.steps < 20_000
+
+
+# --- the command -----------------------------------------------------------------------------------------------------
+
+
+def charter(*args: str) -> Result:
+    return CliRunner().invoke(main, args, catch_exceptions=False)
+
+
+def test_fuzz_says_what_it_reached_and_exits_0() -> None:
+    result = charter("fuzz", str(SEVEN_RULES), "--steps", "3000")
+    assert result.exit_code == 0
+    assert "seed 0: nothing found" in result.stdout
+    assert "rules reached 7 of 7, branches 11 of 11; requirements triggered 4 of 4, served 4" in result.stdout
+
+
+def test_fuzz_shows_what_it_found_with_a_test_and_exits_1() -> None:
+    result = charter("fuzz", str(DEEP), "--steps", "8000", "--seed", "3")
+    assert result.exit_code == 1
+    assert "found    broken requirement: no_secret" in result.stdout
+    assert "with event 8, say secret, no_secret is broken: the secret is never told" in result.stdout
+    assert "expect broken no_secret" in result.stdout
+
+
+def test_what_fuzz_prints_as_json_fits_its_schema() -> None:
+    result = charter("fuzz", str(SEVEN_RULES), str(DEEP), "--steps", "8000", "--seed", "3", "--json")
+    assert result.exit_code == 1
+    found = json.loads(result.stdout)
+    jsonschema.validate(found, json.loads((ROOT / "docs" / "schemas" / "fuzzed.json").read_text()))
+    assert [len(report["findings"]) for report in found] == [0, 1]
+    assert found[1]["findings"][0]["test"].endswith("expect broken no_secret")
+
+
+@pytest.mark.parametrize("args", [("nowhere.charter",), (str(SEVEN_RULES), "--steps", "0"), ()])
+def test_a_wrong_policy_or_usage_exits_2(args: tuple[str, ...]) -> None:
+    assert charter("fuzz", *args).exit_code == 2

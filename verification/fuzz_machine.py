@@ -1,0 +1,131 @@
+"""Conversations as Hypothesis makes them: a state machine whose rules are what a hostile outside can do."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from hypothesis import HealthCheck, Phase, Verbosity, settings
+from hypothesis import seed as seeded
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+
+from charter.dsl.program import Event, EventKind, Program, State, Variable
+from charter.dsl.scenarios import EPOCH, PACE
+from charter.dsl.semantics import possible
+from charter.dsl.types import (
+    BagType,
+    BoolType,
+    DecimalType,
+    DurationType,
+    EnumType,
+    IdType,
+    IntType,
+    OptionalType,
+    RecordType,
+    TextType,
+    TimeType,
+    Type,
+    Value,
+)
+from charter.verification.fuzz_play import Place, beginning
+from charter.verification.generate_events import Outside
+
+LENGTH = 30  # events of a conversation
+
+Goes = Callable[[Place, Event], Place | None]
+"""Plays an event; None where the conversation ends with it."""
+
+
+def conversations(world: Outside, goes: Goes, *, count: int, seed: int) -> None:
+    """Plays so many conversations, the same ones for the same seed. INVARIANT: what `goes` says depends on nothing but
+    the conversation; else Hypothesis raises `Flaky`."""
+    program = world.program
+
+    class Outsiders(RuleBasedStateMachine):
+        """One conversation."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.place: Place | None = beginning(program)
+            self.now = EPOCH
+
+        def _go(self, kind: EventKind, fields: Mapping[str, Value], pause: int) -> None:
+            if self.place is not None:
+                ordered = {name: fields[name] for name, _ in program.events[kind].fields}
+                self.place = goes(self.place, Event(kind, ordered, self.now))
+            self.now += PACE + pause
+
+        @rule(data=st.data(), pause=st.sampled_from((0, 0, 0, 1, 59_001, 90_000_000)))
+        def something_that_can_come(self, data: st.DataObject, pause: int) -> None:
+            """An answer that is awaited, or what the customer may do now."""
+            can = list(_coming(program, self.place.session.state, self.now)) if self.place else []
+            if can:
+                kind, given = data.draw(st.sampled_from(can))
+                self._go(kind, {**data.draw(_fields(world, kind)), **given}, pause)
+
+        @rule(data=st.data(), kind=st.sampled_from(list(program.events)))
+        def anything_at_all(self, data: st.DataObject, kind: EventKind) -> None:
+            """Out of turn, unasked, late or twice."""
+            self._go(kind, data.draw(_fields(world, kind)), 0)
+
+    limits = settings(
+        max_examples=count,
+        stateful_step_count=LENGTH,
+        database=None,
+        deadline=None,
+        verbosity=Verbosity.quiet,
+        phases=(Phase.generate,),
+        suppress_health_check=list(HealthCheck),
+    )
+    run_state_machine_as_test(seeded(seed)(Outsiders), settings=limits)
+
+
+def _coming(program: Program, state: State, now: int) -> Iterable[tuple[EventKind, Mapping[str, Value]]]:
+    """The kinds of events that can come, each with the arguments of the call that it answers."""
+    for kind in program.events:
+        tool = program.tools.get(kind.split(" ")[0])
+        if tool is None:
+            if possible(program, state, Event(kind, {}, now)):
+                yield kind, {}
+            continue
+        names = [name for name, _ in tool.args]
+        for bag in (state[Variable(f"calls {tool.name}")], state[Variable(f"uncertain {tool.name}")]):
+            for call in bag if isinstance(bag, tuple) else ():
+                assert isinstance(call, tuple)
+                given = dict(zip(names, call, strict=True))
+                if possible(program, state, Event(kind, given, now)):
+                    yield kind, given
+
+
+def _fields(world: Outside, kind: EventKind) -> st.SearchStrategy[dict[str, Value]]:
+    fields = world.program.events[kind].fields
+    return st.fixed_dictionaries({name: values(type_, world.mentioned) for name, type_ in fields})
+
+
+def values(type_: Type, mentioned: Mapping[Type, tuple[Value, ...]]) -> st.SearchStrategy[Value]:
+    """Values of a type: those that a policy mentions, and any."""
+    fitting = mentioned.get(type_, ())
+    every = _any(type_, mentioned)
+    return st.one_of(st.sampled_from(fitting), every) if fitting else every
+
+
+def _any(type_: Type, mentioned: Mapping[Type, tuple[Value, ...]]) -> st.SearchStrategy[Value]:
+    match type_:
+        case OptionalType(of):
+            return st.one_of(st.none(), values(of, mentioned))
+        case BoolType():
+            return st.booleans()
+        case IntType(low, high) | DecimalType(_, low, high):
+            return st.integers(low, high)
+        case EnumType(_, names):
+            return st.sampled_from(names)
+        case IdType():
+            return st.sampled_from(("a", "b", "", "'\"\\{}\n"))
+        case TextType(limit):
+            return st.text("xyü'\"\\{}\n", max_size=min(limit, 8))
+        case TimeType():
+            return st.integers(0, 253_402_300_799_999)  # the years that can be written down
+        case DurationType():
+            return st.integers(-(2**31), 2**31)
+        case RecordType(_, fields):
+            return st.tuples(*(values(of, mentioned) for _, of in fields))
+        case BagType(of):
+            return st.lists(values(of, mentioned), max_size=2).map(tuple)

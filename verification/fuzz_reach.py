@@ -1,0 +1,187 @@
+"""What a fuzzed conversation reaches: rules, branches, requirements, and marks of what was never seen before."""
+
+from bisect import bisect
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+from charter.dsl.program import (
+    FALSE,
+    TRUE,
+    And,
+    Arrival,
+    EventKind,
+    Program,
+    Read,
+    Requirement,
+    State,
+    Variable,
+    Watch,
+)
+from charter.dsl.semantics import step
+from charter.dsl.session import Step
+from charter.dsl.types import (
+    BOOL,
+    BagType,
+    DecimalType,
+    DurationType,
+    IntType,
+    OptionalType,
+    RecordType,
+    TextType,
+    TimeType,
+    Type,
+    Value,
+)
+from charter.verification.trigger import armed, occasions
+
+Feature: TypeAlias = tuple[Hashable, ...]
+Branch: TypeAlias = tuple[str, EventKind]  # a rule on one kind of event
+
+FEW = 16  # a number with at most so many values is seen as it is
+
+
+@dataclass(slots=True)
+class Reached:
+    """What was reached so far, of all that can be."""
+
+    rules: set[str] = field(default_factory=set)
+    branches: set[Branch] = field(default_factory=set)
+    triggered: set[str] = field(default_factory=set)  # requirements: what they are about has happened
+    served: set[str] = field(default_factory=set)  # … and was as they say
+    broken: set[str] = field(default_factory=set)
+
+    def add(self, taken: Step) -> None:
+        """One more step; what is broken in it was triggered."""
+        self.rules.update(taken.outcome.fired)
+        self.branches.update((rule, taken.event.kind) for rule in taken.outcome.fired)
+        broken = {broken.requirement for broken in taken.outcome.broken}
+        self.broken |= broken
+        self.triggered |= broken
+
+
+def branches_of(program: Program) -> set[Branch]:
+    """Every branch of a program."""
+    return {(c.rule, kind) for kind, strata in program.strata.items() for stratum in strata for c in stratum}
+
+
+# --- marks -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What of a step is worth coming back to.
+
+    `thresholds`: the numbers that a policy compares values of a type with. `debts`: what holds while something is owed.
+    """
+
+    program: Program
+    thresholds: Mapping[Type, tuple[int, ...]]
+    debts: tuple[Variable, ...]
+
+    def features(self, before: State, taken: Step) -> Iterator[Feature]:
+        """What a step shows: rules, acts, and values that variables get."""
+        kind, outcome = taken.event.kind, taken.outcome
+        yield from (("fires", rule, kind) for rule in outcome.fired)
+        yield from (("overridden", rule, kind) for rule in outcome.overridden)
+        yield from (("does", act.kind, act.name) for act in outcome.acts)
+        yield from (("owing", debt, kind) for debt in self.debts if outcome.state[debt])
+        for name, value in outcome.state.items():
+            if value is not before[name]:
+                yield ("value", name, self._seen(value, self.program.variables[name].type))
+
+    def of(self, state: State) -> tuple[Hashable, ...]:
+        """A whole state, times and texts aside."""
+        return tuple(self._seen(state[name], info.type) for name, info in self.program.variables.items())
+
+    def _seen(self, value: Value, type_: Type) -> Hashable:
+        match type_:
+            case OptionalType(of):
+                return None if value is None else self._seen(value, of)
+            case RecordType(_, fields) if isinstance(value, tuple):
+                return tuple(self._seen(part, of) for part, (_, of) in zip(value, fields, strict=True))
+            case BagType() if isinstance(value, tuple):
+                return min(len(value), 2)
+            case IntType(low, high) if high - low < FEW:
+                return value
+            case IntType() | DecimalType() if isinstance(value, int):
+                return bisect(self.thresholds.get(type_, ()), value)
+            case TimeType() | DurationType() | TextType():
+                return "known"
+            case _:
+                return value if not isinstance(value, tuple) else len(value)
+
+
+def marks(program: Program, mentioned: Mapping[Type, tuple[Value, ...]]) -> Marks:
+    """The marks of a program whose guards mention these values."""
+    numbers = {t: tuple(sorted(v for v in vs if isinstance(v, int))) for t, vs in mentioned.items()}
+    debts = (ghost for r in program.requirements for watch in r.watches for ghost in armed(program, watch.broken))
+    thresholds: dict[Type, tuple[int, ...]] = {t: found for t, found in numbers.items() if found}
+    return Marks(program, thresholds, tuple(dict.fromkeys(debts)))
+
+
+# --- requirements ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Observer:
+    """A program whose requirements only observe: `broken` means seen."""
+
+    program: Program
+    signs: Mapping[str, tuple[str, bool]]  # by the name of an observing requirement: whose, and whether it is served
+    plain: frozenset[str]  # requirements that are served where they are triggered and not broken
+
+    def see(self, before: State, taken: Step, reached: Reached) -> None:
+        """Adds the requirements that were triggered and served in a step from `before`."""
+        if taken.outcome.dropped is not None:
+            return
+        broken = {b.requirement for b in taken.outcome.broken}
+        for found in step(self.program, before, taken.event).broken:
+            if found.requirement in self.signs:
+                name, serves = self.signs[found.requirement]
+                (reached.served if serves else reached.triggered).add(name)
+                if name in self.plain and name not in broken:
+                    reached.served.add(name)
+
+
+def observer(program: Program) -> Observer:
+    """Observes what happens to each requirement."""
+    observing: list[Requirement] = []
+    signs: dict[str, tuple[str, bool]] = {}
+    plain: set[str] = set()
+    for requirement in program.requirements:
+        triggered, served = f"{requirement.name} triggered", f"{requirement.name} served"
+        signs |= {triggered: (requirement.name, False), served: (requirement.name, True)}
+        triggers, pays = _triggers(program, requirement), _pays(program, requirement)
+        for i, watch in enumerate(requirement.watches):  # each is observed just before it updates what is remembered
+            observing += [replace(requirement, name=triggered, watches=(probe,)) for probe in triggers.get(i, ())]
+            observing += [replace(requirement, name=served, watches=(pays[i],))] if i in pays else []
+            observing.append(replace(requirement, watches=(replace(watch, broken=FALSE),)))
+        if not pays:
+            plain.add(requirement.name)
+    return Observer(replace(program, requirements=tuple(observing)), signs, frozenset(plain))
+
+
+def _triggers(program: Program, requirement: Requirement) -> dict[int, list[Watch]]:
+    """What a requirement is about, as observations before its watches, by their number."""
+    found: dict[int, list[Watch]] = {}
+    for way in occasions(program, requirement):
+        for occasion in way:
+            number = 0
+            for watch in occasion.probe.watches:
+                if watch.broken == TRUE:
+                    found.setdefault(number, []).append(watch)
+                else:
+                    number += 1
+    return found
+
+
+def _pays(program: Program, requirement: Requirement) -> dict[int, Watch]:
+    """Where a debt is paid, or an open bracket is closed, by the number of the watch. A hang-up only excuses."""
+    open_ = frozenset(ghost for watch in requirement.watches for ghost in armed(program, watch.broken))
+    found: dict[int, Watch] = {}
+    for i, watch in enumerate(requirement.watches):
+        closed = [name for name, value in watch.updates if name in open_ and value == FALSE]
+        if closed and watch.moment != Arrival(frozenset((EventKind("hangup"),))):
+            found[i] = Watch(watch.moment, And((watch.when, *(Read(name, BOOL) for name in closed))), TRUE)
+    return found
