@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint proto clean
+.PHONY: demo test lint proto fuzz-nightly clean
 
 demo: $(VENV)/ready-ml
 	@$(BIN)/charter demo rules/card_support
@@ -18,6 +18,10 @@ lint: $(VENV)/ready-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python proto/generate.py --check
+
+# Every night: as many steps as a night has room for, with another seed each day.
+fuzz-nightly: $(VENV)/ready-dev
+	$(BIN)/charter fuzz rules/*/ --steps $(or $(FUZZ_STEPS),10000000) --seed $(or $(FUZZ_SEED),$(shell date +%j))
 
 bench-%: $(VENV)/ready-bench
 	@$(BIN)/python bench/$*.py
