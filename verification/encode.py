@@ -114,9 +114,11 @@ class Step:
 class Encoder:
     """The steps of a program over one graph, each made when it is first asked for."""
 
-    def __init__(self, program: Program, ghosts: Mapping[Variable, p.VariableInfo] | None = None) -> None:
+    def __init__(
+        self, program: Program, ghosts: Mapping[Variable, p.VariableInfo] | None = None, graph: Graph | None = None
+    ) -> None:
         self.program = program
-        self.graph = Graph()
+        self.graph = graph or Graph()
         self.infos = {**program.variables, **(ghosts or {})}
         self.owed = owed_answers(program)
         self.layouts: dict[Variable, Layout] = {n: self._layout(n, info.type) for n, info in self.infos.items()}

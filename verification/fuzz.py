@@ -210,7 +210,7 @@ class _Fuzzing:
 
         if shows(events) is None:
             return Shown(finding, events, _taken(played(program, events, self.decide)), False)
-        smallest = shrunk(program, events, shows)
+        smallest = shrunk(program.events, events, shows)
         moves = played(program, smallest, self.decide)
         exact = next(f for f in _findings(moves) if f.key == finding.key)
         return Shown(exact, smallest, _taken(moves), True)

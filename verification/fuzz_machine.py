@@ -1,15 +1,14 @@
 """Conversations as Hypothesis makes them: a state machine whose rules are what a hostile outside can do."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 from hypothesis import HealthCheck, Phase, Verbosity, settings
 from hypothesis import seed as seeded
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
-from charter.dsl.program import Event, EventKind, Program, State, Variable
+from charter.dsl.program import Event, EventKind
 from charter.dsl.scenarios import EPOCH, PACE
-from charter.dsl.semantics import possible
 from charter.dsl.types import (
     BagType,
     BoolType,
@@ -26,7 +25,7 @@ from charter.dsl.types import (
     Value,
 )
 from charter.verification.fuzz_play import Place, beginning
-from charter.verification.generate_events import Outside
+from charter.verification.generate_events import Outside, coming
 
 LENGTH = 30  # events of a conversation
 
@@ -56,7 +55,7 @@ def conversations(world: Outside, goes: Goes, *, count: int, seed: int) -> None:
         @rule(data=st.data(), pause=st.sampled_from((0, 0, 0, 1, 59_001, 90_000_000)))
         def something_that_can_come(self, data: st.DataObject, pause: int) -> None:
             """An answer that is awaited, or what the customer may do now."""
-            can = list(_coming(program, self.place.session.state, self.now)) if self.place else []
+            can = list(coming(program, self.place.session.state, self.now)) if self.place else []
             if can:
                 kind, given = data.draw(st.sampled_from(can))
                 self._go(kind, {**data.draw(_fields(world, kind)), **given}, pause)
@@ -76,23 +75,6 @@ def conversations(world: Outside, goes: Goes, *, count: int, seed: int) -> None:
         suppress_health_check=list(HealthCheck),
     )
     run_state_machine_as_test(seeded(seed)(Outsiders), settings=limits)
-
-
-def _coming(program: Program, state: State, now: int) -> Iterable[tuple[EventKind, Mapping[str, Value]]]:
-    """The kinds of events that can come, each with the arguments of the call that it answers."""
-    for kind in program.events:
-        tool = program.tools.get(kind.split(" ")[0])
-        if tool is None:
-            if possible(program, state, Event(kind, {}, now)):
-                yield kind, {}
-            continue
-        names = [name for name, _ in tool.args]
-        for bag in (state[Variable(f"calls {tool.name}")], state[Variable(f"uncertain {tool.name}")]):
-            for call in bag if isinstance(bag, tuple) else ():
-                assert isinstance(call, tuple)
-                given = dict(zip(names, call, strict=True))
-                if possible(program, state, Event(kind, given, now)):
-                    yield kind, given
 
 
 def _fields(world: Outside, kind: EventKind) -> st.SearchStrategy[dict[str, Value]]:

@@ -2,7 +2,7 @@
 
 from bisect import bisect
 from collections.abc import Hashable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import TypeAlias
 
 from charter.dsl.program import (
@@ -73,11 +73,13 @@ class Marks:
     """What of a step is worth coming back to.
 
     `thresholds`: the numbers that a policy compares values of a type with. `debts`: what holds while something is owed.
+    `read`: the variables that anything depends on.
     """
 
     program: Program
     thresholds: Mapping[Type, tuple[int, ...]]
     debts: tuple[Variable, ...]
+    read: tuple[Variable, ...]
 
     def features(self, before: State, taken: Step) -> Iterator[Feature]:
         """What a step shows: rules, acts, and values that variables get."""
@@ -92,14 +94,14 @@ class Marks:
 
     def of(self, state: State) -> tuple[Hashable, ...]:
         """A whole state, times and texts aside."""
-        return tuple(self._seen(state[name], info.type) for name, info in self.program.variables.items())
+        return tuple(self._seen(state[name], self.program.variables[name].type) for name in self.read)
 
     def _seen(self, value: Value, type_: Type) -> Hashable:
         match type_:
             case OptionalType(of):
                 return None if value is None else self._seen(value, of)
-            case RecordType(_, fields) if isinstance(value, tuple):
-                return tuple(self._seen(part, of) for part, (_, of) in zip(value, fields, strict=True))
+            case RecordType(_, parts) if isinstance(value, tuple):
+                return tuple(self._seen(part, of) for part, (_, of) in zip(value, parts, strict=True))
             case BagType() if isinstance(value, tuple):
                 return min(len(value), 2)
             case IntType(low, high) if high - low < FEW:
@@ -117,7 +119,23 @@ def marks(program: Program, mentioned: Mapping[Type, tuple[Value, ...]]) -> Mark
     numbers = {t: tuple(sorted(v for v in vs if isinstance(v, int))) for t, vs in mentioned.items()}
     debts = (ghost for r in program.requirements for watch in r.watches for ghost in armed(program, watch.broken))
     thresholds: dict[Type, tuple[int, ...]] = {t: found for t, found in numbers.items() if found}
-    return Marks(program, thresholds, tuple(dict.fromkeys(debts)))
+    what = (program.strata, program.requirements, program.bookkeeping, program.events, program.waiting)
+    read = {node.variable for node in nodes(what) if isinstance(node, Read)}
+    return Marks(program, thresholds, tuple(dict.fromkeys(debts)), tuple(n for n in program.variables if n in read))
+
+
+def nodes(of: object) -> Iterator[object]:
+    """A piece of a program, and everything that it is made of."""
+    yield of
+    if isinstance(of, Mapping):
+        for item in of.values():
+            yield from nodes(item)
+    elif isinstance(of, tuple):
+        for item in of:
+            yield from nodes(item)
+    elif is_dataclass(of):
+        for part in fields(of):
+            yield from nodes(getattr(of, part.name))
 
 
 # --- requirements ----------------------------------------------------------------------------------------------------

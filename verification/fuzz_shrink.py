@@ -1,9 +1,9 @@
 """A conversation that shows something, made small: fewer events, plain times, plain values, and it still shows it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
-from charter.dsl.program import Event, Program
+from charter.dsl.program import Event, EventInfo, EventKind
 from charter.dsl.scenarios import EPOCH, PACE
 from charter.dsl.types import (
     BagType,
@@ -27,16 +27,16 @@ Shows = Callable[[tuple[Event, ...]], int | None]
 TRIES = 3000
 
 
-def shrunk(program: Program, events: tuple[Event, ...], shows: Shows) -> tuple[Event, ...]:
+def shrunk(kinds: Mapping[EventKind, EventInfo], events: tuple[Event, ...], shows: Shows) -> tuple[Event, ...]:
     """A conversation without a part that could be left out. INVARIANT: it shows what `events` shows."""
-    return _Shrinking(program, events, shows).run()
+    return _Shrinking(kinds, events, shows).run()
 
 
 class _Shrinking:
     """The smallest conversation so far."""
 
-    def __init__(self, program: Program, events: tuple[Event, ...], shows: Shows) -> None:
-        self._program = program
+    def __init__(self, kinds: Mapping[EventKind, EventInfo], events: tuple[Event, ...], shows: Shows) -> None:
+        self._kinds = kinds
         self._events = events
         self._shows = shows
         self._left = TRIES
@@ -74,7 +74,7 @@ class _Shrinking:
     def _simplify(self) -> None:
         """Gives each field its plainest value that will do."""
         for at in range(len(self._events)):
-            for name, type_ in self._program.events[self._events[at].kind].fields:
+            for name, type_ in self._kinds[self._events[at].kind].fields:
                 for value in plainer(self._events[at].fields[name], type_):
                     event = self._events[at]
                     changed = replace(event, fields={**event.fields, name: value})

@@ -98,6 +98,14 @@ def unlikely(rng: Random, world: Outside, now: int) -> Event:
     return Event(info.kind, _fields(rng, info, world), now)
 
 
+def coming(program: Program, state: State, now: int) -> Iterator[tuple[EventKind, Mapping[str, Value]]]:
+    """The kinds of events that can come, each with the arguments of the call that it answers."""
+    for kind in program.events:
+        for given in _calls(program, kind, state):
+            if possible(program, state, Event(kind, given, now)):
+                yield kind, given
+
+
 def any_value(rng: Random, type_: Type, mentioned: Mapping[Type, tuple[Value, ...]] = MappingProxyType({})) -> Value:
     """A value of the type: one that is mentioned or next to it, one at its bounds, or any."""
     if isinstance(type_, OptionalType):
@@ -135,13 +143,21 @@ def _fields(rng: Random, info: EventInfo, world: Outside) -> dict[str, Value]:
 
 def _answered(rng: Random, program: Program, kind: EventKind, state: State) -> Mapping[str, Value] | None:
     """The arguments of an open or uncertain call that an answer of this kind is about; None where there is none."""
+    calls = list(_calls(program, kind, state))
+    return rng.choice(calls) if len(calls) > 1 else calls[0] if calls else None
+
+
+def _calls(program: Program, kind: EventKind, state: State) -> Iterator[Mapping[str, Value]]:
+    """The arguments of each open or uncertain call that an answer of this kind may be about; none, where it answers no
+    call."""
     tool = program.tools.get(kind.split(" ")[0])
     if tool is None:
-        return {}
-    calls = [state[Variable(f"{what} {tool.name}")] for what in ("calls", "uncertain")]
-    bags = [call for bag in calls if isinstance(bag, tuple) for call in bag]
-    call = rng.choice(bags) if bags else None
-    return dict(zip((name for name, _ in tool.args), call, strict=True)) if isinstance(call, tuple) else None
+        yield {}
+        return
+    for bag in (state[Variable(f"{what} {tool.name}")] for what in ("calls", "uncertain")):
+        for call in bag if isinstance(bag, tuple) else ():
+            assert isinstance(call, tuple)
+            yield dict(zip((name for name, _ in tool.args), call, strict=True))
 
 
 def _within(type_: Type) -> Iterator[Type]:

@@ -24,6 +24,7 @@ LAZY = {  # loaded only when called: they bring the server, the models or the pr
     "audit": "charter.engine.commands:audit_command",
     "chat": "charter.engine.play_commands:chat_command",
     "demo": "charter.engine.play_commands:demo_command",
+    "diff": "charter.verification.diff_commands:diff_command",
     "fuzz": "charter.fuzz:fuzz_command",
     "play": "charter.engine.play_commands:play_command",
     "replay": "charter.engine.commands:replay_command",
