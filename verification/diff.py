@@ -1,4 +1,4 @@
-"""Two versions of a policy compared: where they act differently, or a proof that they never do, and what they require."""
+"""Two versions of a policy compared: where they act apart, or a proof that they never do; and what they require."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace

@@ -61,13 +61,18 @@ class Fuzzed:
 
 
 def fuzz(
-    program: Program, executors: Executors, budget: Budget, *, seed: int, clock: Callable[[], float] = time.monotonic
+    program: Program,
+    executors: Executors,
+    budget: Budget,
+    *,
+    seed: int,
+    shrink: bool = True,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Fuzzed:
     """Looks for conversations in which executors differ, something fails, or the rules would break what is required."""
     world = outside(program)
-    return _Fuzzing(
-        world, executors(program), budget, clock, Random(seed), marks(program, world.mentioned), observer(program)
-    ).run(seed)
+    looks = marks(program, world.mentioned)
+    return _Fuzzing(world, executors(program), budget, clock, Random(seed), looks, observer(program), shrink).run(seed)
 
 
 @dataclass(slots=True)
@@ -90,6 +95,7 @@ class _Fuzzing:
     rng: Random
     marks: Marks
     observer: Observer
+    shrink: bool
     reached: Reached = field(default_factory=Reached)
     seen: Counter[Feature] = field(default_factory=Counter)  # how often
     known: set[int] = field(default_factory=set)  # whole states
@@ -210,7 +216,7 @@ class _Fuzzing:
 
         if shows(events) is None:
             return Shown(finding, events, _taken(played(program, events, self.decide)), False)
-        smallest = shrunk(program.events, events, shows)
+        smallest = shrunk(program.events, events, shows) if self.shrink else events
         moves = played(program, smallest, self.decide)
         exact = next(f for f in _findings(moves) if f.key == finding.key)
         return Shown(exact, smallest, _taken(moves), True)

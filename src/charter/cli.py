@@ -26,6 +26,7 @@ LAZY = {  # loaded only when called: they bring the server, the models or the pr
     "demo": "charter.engine.play_commands:demo_command",
     "diff": "charter.verification.diff_commands:diff_command",
     "fuzz": "charter.fuzz:fuzz_command",
+    "mutate": "charter.verification.mutation_commands:mutate_command",
     "play": "charter.engine.play_commands:play_command",
     "replay": "charter.engine.commands:replay_command",
     "serve": "charter.engine.commands:serve_command",

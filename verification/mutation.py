@@ -1,0 +1,111 @@
+"""How good the requirements of a policy are: what becomes of each of its mutants.
+
+A mutant is *killed* where the passes refuse it or the prover refutes what it proved of the policy, *equivalent* where
+it is proved to act as the policy does, and *surviving* otherwise: what it leaves out, nobody requires. One that fuzzing
+breaks must be refuted; where it is not, the prover is wrong, and the mutant is *missed*.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from random import Random
+
+from charter.dsl.load import Loaded
+from charter.dsl.program import Program
+from charter.verification.equivalence import Unshown, equivalence
+from charter.verification.fuzz import Budget, fuzz
+from charter.verification.fuzz_play import Fault, semantics_alone
+from charter.verification.mutants import Mutant, Refused, compiled, mutants
+from charter.verification.prove import Settings, prove
+from charter.verification.verdicts import Proved, Refuted, Result, Unknown, Vacuous
+
+
+class Fate(StrEnum):
+    """What became of a mutant."""
+
+    KILLED = "killed"
+    EQUIVALENT = "equivalent"
+    SURVIVING = "surviving"
+    UNKNOWN = "unknown"  # nothing is refuted, but not all is proved
+    MISSED = "missed"  # fuzzing breaks it, and the prover does not
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A mutant with its fate, and by what."""
+
+    mutant: Mutant
+    fate: Fate
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much is tried for each mutant: steps of fuzzing, and the prover's settings."""
+
+    steps: int = 3_000
+    proving: Settings = field(default_factory=Settings)
+
+
+def sampled(loaded: Loaded, sample: int | None, seed: int) -> tuple[Mutant, ...]:
+    """All mutants of a policy, or so many of them, the same ones for the same seed."""
+    every = tuple(mutants(loaded))
+    if sample is None or sample >= len(every):
+        return every
+    chosen = sorted(Random(seed).sample(range(len(every)), sample))
+    return tuple(every[i] for i in chosen)
+
+
+def judged(loaded: Loaded, chosen: Iterable[Mutant], effort: Effort) -> Iterator[Judged]:
+    """The fate of each of these mutants."""
+    proved = {r.name for r in prove(loaded.program, effort.proving) if isinstance(r.verdict, Proved)}
+    for mutant in chosen:
+        fate, by = _fate(loaded, mutant, proved, effort)
+        yield Judged(mutant, fate, by)
+
+
+def summary(found: Sequence[Judged]) -> str:
+    """How many had each fate."""
+    counts = Counter(each.fate for each in found)
+    return f"{len(found)} mutants: " + ", ".join(f"{counts[fate]} {fate}" for fate in Fate if counts[fate])
+
+
+def _fate(loaded: Loaded, mutant: Mutant, proved: set[str], effort: Effort) -> tuple[Fate, str]:
+    """`proved`: what is proved of the policy; only that can be refuted of a mutant."""
+    program = compiled(mutant, loaded.sources)
+    if isinstance(program, Refused):
+        return Fate.KILLED, f"check: {program.diagnostics[0].message}"
+    broken = _fuzzed(program, effort.steps) & proved
+    if broken:
+        refuted = _refuted(program, broken, proved, effort.proving)
+        if refuted is None:
+            return Fate.MISSED, f"fuzzing breaks {', '.join(sorted(broken))}"
+        return Fate.KILLED, f"verify: {refuted}"
+    if not isinstance(equivalence(loaded.program, program), Unshown):
+        return Fate.EQUIVALENT, "proved to act alike"
+    undecided: list[str] = []
+    for result in prove(program, effort.proving):
+        if _is_worse(result, proved):
+            return Fate.KILLED, f"verify: {result.name}"
+        if result.name in proved and isinstance(result.verdict, Unknown):
+            undecided.append(result.name)
+    if undecided:
+        return Fate.UNKNOWN, f"not decided: {', '.join(undecided)}"
+    return Fate.SURVIVING, "everything is proved"
+
+
+def _fuzzed(program: Program, steps: int) -> set[str]:
+    """What fuzzing finds broken."""
+    result = fuzz(program, semantics_alone, Budget(steps, findings=3), seed=0, shrink=False)
+    return {s.finding.name for s in result.found if s.finding.fault in (Fault.BROKEN, Fault.STOPPED)}
+
+
+def _refuted(program: Program, broken: set[str], proved: set[str], settings: Settings) -> str | None:
+    """One of what is broken that the prover refutes; None where it refutes none."""
+    only = replace(program, requirements=tuple(r for r in program.requirements if r.name in broken))
+    return next((result.name for result in prove(only, settings) if _is_worse(result, proved)), None)
+
+
+def _is_worse(result: Result, proved: set[str]) -> bool:
+    return result.name in proved and isinstance(result.verdict, Refuted | Vacuous)
