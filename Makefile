@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint proto fuzz-nightly clean
+.PHONY: demo test lint proto fuzz-nightly mutants-nightly clean
 
 demo: $(VENV)/ready-ml
 	@$(BIN)/charter demo rules/card_support
@@ -22,6 +22,9 @@ lint: $(VENV)/ready-dev
 # Every night: as many steps as a night has room for, with another seed each day.
 fuzz-nightly: $(VENV)/ready-dev
 	$(BIN)/charter fuzz rules/*/ --steps $(or $(FUZZ_STEPS),10000000) --seed $(or $(FUZZ_SEED),$(shell date +%j))
+
+mutants-nightly: $(VENV)/ready-dev
+	$(BIN)/charter mutate rules/*/
 
 bench-%: $(VENV)/ready-bench
 	@$(BIN)/python bench/$*.py

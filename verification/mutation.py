@@ -7,18 +7,26 @@ breaks must be refuted; where it is not, the prover is wrong, and the mutant is 
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from random import Random
 
 from charter.dsl.load import Loaded
 from charter.dsl.program import Program
+from charter.verification.checks import checked
+from charter.verification.encode import STEPS, Encoder
 from charter.verification.equivalence import Unshown, equivalence
+from charter.verification.facts import Facts
 from charter.verification.fuzz import Budget, fuzz
 from charter.verification.fuzz_play import Fault, semantics_alone
+from charter.verification.machine import Machine, goals_of
 from charter.verification.mutants import Mutant, Refused, compiled, mutants
 from charter.verification.prove import Settings, prove
+from charter.verification.pursue import Missed, pursue
+from charter.verification.smt import codes_of
+from charter.verification.started import needing_start
 from charter.verification.verdicts import Proved, Refuted, Result, Unknown, Vacuous
+from charter.verification.workers import worked
 
 
 class Fate(StrEnum):
@@ -27,7 +35,7 @@ class Fate(StrEnum):
     KILLED = "killed"
     EQUIVALENT = "equivalent"
     SURVIVING = "surviving"
-    UNKNOWN = "unknown"  # nothing is refuted, but not all is proved
+    UNKNOWN = "unknown"  # nothing is refuted, and not all is proved
     MISSED = "missed"  # fuzzing breaks it, and the prover does not
 
 
@@ -42,10 +50,12 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much is tried for each mutant: steps of fuzzing, and the prover's settings."""
+    """How much is tried for each mutant: steps of fuzzing, and the prover's settings. `only_fuzzed`: a mutant that
+    fuzzing does not break is left undecided."""
 
     steps: int = 3_000
     proving: Settings = field(default_factory=Settings)
+    only_fuzzed: bool = False
 
 
 def sampled(loaded: Loaded, sample: int | None, seed: int) -> tuple[Mutant, ...]:
@@ -59,7 +69,9 @@ def sampled(loaded: Loaded, sample: int | None, seed: int) -> tuple[Mutant, ...]
 
 def judged(loaded: Loaded, chosen: Iterable[Mutant], effort: Effort) -> Iterator[Judged]:
     """The fate of each of these mutants."""
-    proved = {r.name for r in prove(loaded.program, effort.proving) if isinstance(r.verdict, Proved)}
+    proved = {goal.name for goal in goals_of(loaded.program)}
+    if not effort.only_fuzzed:
+        proved = {r.name for r in prove(loaded.program, effort.proving) if isinstance(r.verdict, Proved)}
     for mutant in chosen:
         fate, by = _fate(loaded, mutant, proved, effort)
         yield Judged(mutant, fate, by)
@@ -78,10 +90,12 @@ def _fate(loaded: Loaded, mutant: Mutant, proved: set[str], effort: Effort) -> t
         return Fate.KILLED, f"check: {program.diagnostics[0].message}"
     broken = _fuzzed(program, effort.steps) & proved
     if broken:
-        refuted = _refuted(program, broken, proved, effort.proving)
+        refuted = _refuted(program, broken, effort.proving)
         if refuted is None:
             return Fate.MISSED, f"fuzzing breaks {', '.join(sorted(broken))}"
         return Fate.KILLED, f"verify: {refuted}"
+    if effort.only_fuzzed:
+        return Fate.UNKNOWN, "fuzzing does not break it"
     if not isinstance(equivalence(loaded.program, program), Unshown):
         return Fate.EQUIVALENT, "proved to act alike"
     undecided: list[str] = []
@@ -101,10 +115,17 @@ def _fuzzed(program: Program, steps: int) -> set[str]:
     return {s.finding.name for s in result.found if s.finding.fault in (Fault.BROKEN, Fault.STOPPED)}
 
 
-def _refuted(program: Program, broken: set[str], proved: set[str], settings: Settings) -> str | None:
-    """One of what is broken that the prover refutes; None where it refutes none."""
-    only = replace(program, requirements=tuple(r for r in program.requirements if r.name in broken))
-    return next((result.name for result in prove(only, settings) if _is_worse(result, proved)), None)
+def _refuted(program: Program, broken: set[str], settings: Settings) -> str | None:
+    """One of what is broken that the prover refutes; None where it refutes none. It looks at nothing else."""
+    encoder = Encoder(program)
+    machine = Machine(encoder, goals_of(program), Facts(needing_start(encoder)))
+
+    def work(name: str) -> bool:
+        if name in STEPS:
+            return isinstance(checked(machine, program, name, settings.budget), Refuted)
+        return isinstance(pursue(machine, program, machine.goals[name], codes_of(program), settings.budget), Missed)
+
+    return next((name for name, found in worked(sorted(broken), work, settings.limits) if found is True), None)
 
 
 def _is_worse(result: Result, proved: set[str]) -> bool:

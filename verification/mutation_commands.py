@@ -23,17 +23,24 @@ _STYLES = {Fate.KILLED: "quiet", Fate.EQUIVALENT: "quiet", Fate.SURVIVING: "vacu
 @click.option("--sample", type=click.IntRange(1), help="Only so many mutants of each policy.")
 @click.option("--seed", default=0, show_default=True, type=int, help="The same seed, the same sample.")
 @click.option("--steps", default=3_000, show_default=True, type=click.IntRange(0), help="Steps of fuzzing each mutant.")
+@click.option("--only-fuzzed", is_flag=True, help="Prove nothing of what fuzzing does not break.")
 @click.option("--jobs", default=2, show_default=True, type=click.IntRange(1, 64), help="How many proofs at a time.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def mutate_command(
-    paths: tuple[Path, ...], sample: int | None, seed: int, steps: int, jobs: int, as_json: bool
+    paths: tuple[Path, ...],
+    sample: int | None,
+    seed: int,
+    steps: int,
+    only_fuzzed: bool,
+    jobs: int,
+    as_json: bool,
 ) -> None:
     """Leaves one thing after the other out of the policies at PATHS, and says of which nobody would notice.
 
     Exit codes: 0 whatever fuzzing breaks is refuted, 1 something of it is not, 2 a policy is wrong. What survives is
     for people to read.
     """
-    effort = Effort(steps, Settings(limits=Limits(jobs=jobs)))
+    effort = Effort(steps, Settings(limits=Limits(jobs=jobs)), only_fuzzed)
     fates: set[Fate] = set()
     reports: list[Json] = []
     for path, loaded in policies(paths):

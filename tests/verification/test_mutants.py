@@ -141,6 +141,14 @@ def test_mutants_are_killed_equivalent_or_surviving(what: str, fate: Fate, by: s
     assert [(each.fate, each.by) for each in judged(loaded, chosen, Effort(steps=1_000))] == [(fate, by)]
 
 
+def test_without_proofs_what_fuzzing_breaks_is_refuted_and_the_rest_is_left_open() -> None:
+    loaded = policy()
+    found = list(judged(loaded, mutants(loaded), Effort(steps=1_000, only_fuzzed=True)))
+    assert len(found) == 18
+    assert {each.fate for each in found} == {Fate.KILLED, Fate.UNKNOWN}
+    assert sum(each.fate is Fate.KILLED for each in found) >= 8
+
+
 def test_defines_that_a_requirement_shares_with_the_rules_are_named() -> None:
     loaded = policy(("human wanted when classify.intent known== human", "human wanted when sure"))
     assert shared_defines(parsed.document for parsed in loaded.files) == {
