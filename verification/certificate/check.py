@@ -1,0 +1,166 @@
+"""Whether a certificate holds for a policy: everything in it is checked, and nothing of it believed."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TypeAlias
+
+from charter.dsl.program import FORMAT, Program
+from charter.verification.certificate.columns import STRETCH, Numbering, limits_of
+from charter.verification.certificate.file import Certificate, Claim, Unfit, claims_of, from_bytes
+from charter.verification.certificate.obligations import Invariants, Obligation, Question, false_at_first, questions
+from charter.verification.certificate.reader import Node, Unreadable, as_term, read
+from charter.verification.certificate.script import Script, Sort, Term
+from charter.verification.certificate.solvers import Failed, Limits, Solvers, solvers
+from charter.verification.certificate.world import World, world_of
+
+
+@dataclass(frozen=True, slots=True)
+class Valid:
+    """Every requirement holds in every conversation without an incident, and so does what holds for every policy."""
+
+    claims: int
+
+
+@dataclass(frozen=True, slots=True)
+class Invalid:
+    """It is refused, for these reasons."""
+
+    flaws: tuple["Flaw", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """A reason. `claim`: of which requirement; `kind`: for which kind of event; where it is about the file, neither."""
+
+    what: str
+    claim: str | None = None
+    kind: str | None = None
+
+    def __str__(self) -> str:
+        of = f"`{self.claim}`: " if self.claim else ""
+        return f"{of}{self.what}" + (f" by `{self.kind}`" if self.kind else "")
+
+
+Checked: TypeAlias = Valid | Invalid
+
+
+def check(program: Program, data: bytes, limits: Limits | None = None) -> Checked:
+    """Whether the file `data` certifies this policy. It never raises for what is in the file."""
+    try:
+        found = from_bytes(data)
+    except Unfit as unfit:
+        return Invalid((Flaw(str(unfit)),))
+    if flaws := tuple(_of_another(program, found)):
+        return Invalid(flaws)
+    world = world_of(program, found.texts)
+    invariants, flaws = _read(world, found.claims)
+    if not flaws:
+        flaws = tuple(_flaw(each) for each in false_at_first(world, invariants))
+    if not flaws:
+        flaws = _asked(world, invariants, limits or Limits())
+    return Invalid(flaws) if flaws else Valid(len(found.claims))
+
+
+# --- of which policy -------------------------------------------------------------------------------------------------
+
+
+def _of_another(program: Program, found: Certificate) -> Iterator[Flaw]:
+    """Where the certificate is not of this policy, this version, and all that has to be proved."""
+    here = version("charter")
+    if found.charter != here:
+        yield Flaw(f"it was made by Charter {found.charter}; this is {here}")
+    if found.format != FORMAT:
+        yield Flaw(f"it is about programs of format {found.format}; this version has format {FORMAT}")
+    if (found.policy, found.digest) != (program.name, program.digest):
+        yield Flaw(f"it is of another policy, or of another version of it: `{found.policy}` {found.digest[:12]}")
+    if found.assumptions != tuple(sorted(program.assumptions)):
+        yield Flaw("it assumes something else of the results of tools than the policy does")
+    yield from _claims(claims_of(program), found.claims)
+    yield from _texts(Numbering(limits_of(program)), found.texts)
+
+
+def _claims(wanted: Sequence[tuple[str, str, str | None]], found: Sequence[Claim]) -> Iterator[Flaw]:
+    claimed = {claim.name: claim for claim in found}
+    if len(claimed) < len(found):
+        yield Flaw("it claims one requirement twice")
+    for name, text, cites in wanted:
+        claim = claimed.pop(name, None)
+        if claim is None:
+            yield Flaw("it is not claimed to be proved", name)
+        elif (claim.text, claim.cites) != (text, cites):
+            yield Flaw("the policy says something else", name)
+    for name in claimed:
+        yield Flaw("the policy does not require it", name)
+
+
+def _texts(numbering: Numbering, texts: Mapping[str, int]) -> Iterator[Flaw]:
+    """The numbers of texts say how long they are, as far as that matters."""
+    last = len(numbering.limits) * STRETCH
+    for text, number in texts.items():
+        first = numbering.first(len(text))
+        if not first <= number or (first < last and number >= first + STRETCH):
+            yield Flaw(f"the number of {text!r} does not fit its length")
+
+
+# --- invariants ------------------------------------------------------------------------------------------------------
+
+
+def _read(world: World, claims: Iterable[Claim]) -> tuple[Invariants, tuple[Flaw, ...]]:
+    """The invariants of each claim, over columns of the state."""
+    by = {f"{name}{inner}": term for name, of in world.state.items() for inner, term in of.items()}
+    found: dict[str, list[Node]] = {}
+    flaws: list[Flaw] = []
+    for claim in claims:
+        for text in claim.invariants:
+            try:
+                found.setdefault(claim.name, []).append(_condition(text, by))
+            except Unreadable as unreadable:
+                flaws.append(Flaw(f"its invariant cannot be read: {unreadable}", claim.name))
+    return found, tuple(flaws)
+
+
+def _condition(text: str, by: Mapping[str, Term]) -> Node:
+    node = read(text)
+    if as_term(Script(), node, by).sort is not Sort.BOOL:
+        raise Unreadable("it is no condition")
+    return node
+
+
+# --- the solver ------------------------------------------------------------------------------------------------------
+
+
+def _asked(world: World, invariants: Invariants, limits: Limits) -> tuple[Flaw, ...]:
+    """Where a step does what it may not, or where the solver does not say that it does not."""
+    with solvers(limits) as opened, ThreadPoolExecutor(limits.processes) as pool:
+        waiting = [
+            pool.submit(_answered, opened, question, _script(world, question))
+            for question in questions(world, invariants)
+        ]
+        return tuple(flaw for each in waiting for flaw in each.result())
+
+
+def _script(world: World, question: Question) -> str:
+    printed = world.script.printed([*question.assumed, *question.wrong.values()])
+    return "\n".join([printed, *(f"(assert {term.text})" for term in question.assumed)])
+
+
+def _answered(solver: Solvers, question: Question, script: str) -> tuple[Flaw, ...]:
+    """All at once; where that does not go well, one by one, to say what is wrong."""
+    cases = tuple(term.text for term in question.wrong.values())
+    answers = solver.ask(f"{script}\n(assert (or false {' '.join(cases)}))")
+    if answers == ("unsat",):
+        return ()
+    if answers == ("sat",):
+        answers = solver.ask(script, cases)
+    if isinstance(answers, Failed):
+        return (Flaw(f"not decided: {answers.why}", None, question.kind),)
+    if len(answers) == 1 != len(cases):
+        return (Flaw("not decided: the solver gives up", None, question.kind),)
+    pairs = zip(question.wrong, answers, strict=True)
+    return tuple(_flaw(obligation, answer) for obligation, answer in pairs if answer != "unsat")
+
+
+def _flaw(of: Obligation, answer: str = "sat") -> Flaw:
+    return Flaw(f"{'not so' if answer == 'sat' else 'not decided'}: {of.what}", of.goal, of.kind)
