@@ -4,11 +4,23 @@ Texts of one class of lengths (those that fit the same limits) lie in one stretc
 longest class has no end, and the shortest no beginning.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
 
-from charter.dsl.program import Program
-from charter.dsl.types import BagType, OptionalType, RecordType, TextType, Type
+from charter.dsl.program import (
+    ActSite,
+    Clause,
+    Const,
+    EventInfo,
+    Expr,
+    Program,
+    Requirement,
+    Text,
+    VariableInfo,
+    Watch,
+    Write,
+)
+from charter.dsl.types import BagType, OptionalType, RecordType, TextType, Type, Value
 from charter.verification.terms import Graph, Op, Scalar, Sort, Term, mentioned
 
 STRETCH = 1_000_000
@@ -114,11 +126,36 @@ def _body(graph: Graph, term: Term, args: list[str], codes: Codes) -> str:
 
 
 def codes_of(program: Program) -> Codes:
-    """Numbers for the opaque values of a program: all lengths that it may ask of a text."""
+    """Numbers for the opaque values of a program, the same each time: all that it mentions, and all lengths it asks."""
     types = [info.type for info in program.variables.values()]
     types += [t for info in program.events.values() for _, t in info.fields]
     types += [t for tool in program.tools.values() for _, t in tool.args]
-    return Codes(tuple(sorted({limit for type_ in types for limit in _limits(type_)})))
+    codes = Codes(tuple(sorted({limit for type_ in types for limit in _limits(type_)})))
+    for text in sorted({"", *_texts(program)}):
+        codes.of(text)
+    return codes
+
+
+def _texts(node: object) -> Iterator[str]:
+    """Every id and text that a program mentions."""
+    if isinstance(node, Const):
+        yield from _strings(node.value)
+    elif isinstance(node, Text) and all(isinstance(part, str) for part in node.parts):
+        yield "".join(str(part) for part in node.parts)
+    elif isinstance(node, Mapping):
+        yield from (text for item in node.values() for text in _texts(item))
+    elif isinstance(node, tuple):
+        yield from (text for item in node for text in _texts(item))
+    elif isinstance(node, Program | Clause | Write | ActSite | Requirement | Watch | Expr | EventInfo | VariableInfo):
+        yield from (text for each in fields(node) for text in _texts(getattr(node, each.name)))
+
+
+def _strings(value: Value) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from _strings(item)
 
 
 def _limits(type_: Type) -> Iterator[int]:

@@ -1,10 +1,10 @@
-"""What is always true of the books and of types, whatever the rules do; checked beside the invariants, like them.
+"""What is always true of the books and of types, whatever the rules do; it is checked beside the invariants, like them.
 
-A prover takes these for granted: that a number stays within its type, that nothing is open before `start` or beyond the
+A prover takes this for granted: that a number stays within its type, that nothing is open before `start` or beyond the
 bounds of its turn, that a second place is taken only after the first.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 
 from charter.dsl.program import (
@@ -19,69 +19,125 @@ from charter.dsl.program import (
     exhausted,
     used,
 )
-from charter.dsl.types import TIME, BagType
-from charter.verification.certificate.columns import Columns, inhabited
+from charter.dsl.types import (
+    INT64_MAX,
+    INT64_MIN,
+    TIME,
+    BagType,
+    BoolType,
+    DecimalType,
+    DurationType,
+    EnumType,
+    IdType,
+    IntType,
+    OptionalType,
+    RecordType,
+    TextType,
+    TimeType,
+    Type,
+)
 from charter.verification.certificate.open_calls import places
 from charter.verification.certificate.order import CLOCK
-from charter.verification.certificate.script import ZERO, Term
+from charter.verification.certificate.script import Sort
 from charter.verification.certificate.world import World
 
 
-def books(world: World, state: Mapping[Variable, Columns]) -> Mapping[str, Term]:
-    """What is true of the books in this state, each with what it is about."""
-    return dict((*_types(world, state), *_open(world, state), *_asked(world, state), *_called(world, state)))
+def books(world: World) -> Mapping[str, str]:
+    """What is true of the books in every state, as invariants are written, each with what it is about."""
+    found = dict((*_types(world), *_first(world), *_transfers(world), *_turn(world), *_asked(world), *_called(world)))
+    return {f"books: {about}": text for about, text in found.items() if text != "true"}
 
 
-def _types(world: World, state: Mapping[Variable, Columns]) -> Iterator[tuple[str, Term]]:
-    script = world.script
+def _types(world: World) -> Iterator[tuple[str, str]]:
     for name, info in world.program.variables.items():
-        yield f"type of `{name}`", inhabited(script, world.numbering, info.type, state[name])
         if isinstance(info.type, BagType):
-            taken = [state[name][f"#{i}"] for i in range(places(state[name]))]
-            one_by_one = (script.or_((script.not_(b), a)) for a, b in pairwise(taken))
-            yield f"places of `{name}`", script.and_(one_by_one)
-    yield "type of the clock", inhabited(script, world.numbering, TIME, state[CLOCK])
+            taken = [f"|{name}#{i}|" for i in range(places(world.state[name]))]
+            yield f"places of `{name}`", _all(f"(or (not {b}) {a})" for a, b in pairwise(taken))
+        else:
+            yield f"type of `{name}`", _within(world, info.type, name)
+    yield "type of the clock", _within(world, TIME, CLOCK)
 
 
-def _open(world: World, state: Mapping[Variable, Columns]) -> Iterator[tuple[str, Term]]:
-    """Nothing is open before `start`; a transfer that waits is one that is under way."""
-    script, program = world.script, world.program
-    first: list[Term] = []
-    for name, info in program.variables.items():
-        if info.role is Role.BOOKKEEPING and info.lifetime is Lifetime.CONVERSATION:
-            first += [
-                script.eq(term, world.initial[name][inner])
-                for inner, term in state[name].items()
+def _within(world: World, type_: Type, name: str) -> str:
+    """That a value is within the bounds of its type, where it is known."""
+    match type_:
+        case OptionalType(of):
+            within = _within(world, of, name)
+            return within if within == "true" else f"(or (not |{name}?|) {within})"
+        case RecordType(_, fields):
+            return _all(_within(world, t, f"{name}.{field}") for field, t in fields)
+        case IntType(low, high) | DecimalType(_, low, high):
+            return _between(low, name, high)
+        case TimeType() | DurationType():
+            return _between(INT64_MIN, name, INT64_MAX)
+        case EnumType(_, values):
+            return _between(0, name, len(values) - 1)
+        case TextType(limit):
+            return f"(< |{name}| {world.numbering.first(limit + 1)})"
+        case BoolType() | IdType() | BagType():
+            return "true"
+
+
+def _first(world: World) -> Iterator[tuple[str, str]]:
+    """Nothing is open before `start`."""
+    for name, info in world.program.variables.items():
+        if info.role is Role.BOOKKEEPING and info.lifetime is Lifetime.CONVERSATION and name != STARTED:
+            same = [
+                f"(= |{name}{inner}| {world.initial[name][inner].text})"
+                if term.sort is Sort.INT
+                else f"(not |{name}{inner}|)"
+                for inner, term in world.state[name].items()
                 if "." not in inner  # what is in a place that is not taken means nothing
             ]
-    yield "before `start`", script.or_((state[STARTED][""], script.and_(first)))
-    for queue in program.queues:
-        going, transferring = state[escalating(queue)][""], state[TRANSFERRING][""]
-        yield f"transfer to `{queue}`", script.or_((script.not_(going), transferring))
+            yield f"`{name}` before `start`", f"(or |{STARTED}| {_all(same)})"
 
 
-def _asked(world: World, state: Mapping[Variable, Columns]) -> Iterator[tuple[str, Term]]:
-    """Nothing is asked between turns, during a transfer or after the end, nor more than a turn allows."""
-    script = world.script
-    quiet = script.or_((script.not_(state[TURN_OPEN][""]), state[TRANSFERRING][""], state[OVER][""]))
+def _transfers(world: World) -> Iterator[tuple[str, str]]:
+    """A transfer is under way exactly if one waits for its answer, and never two do."""
+    going = _count(f"|{escalating(queue)}|" for queue in world.program.queues)
+    yield "transfers", f"(= {going} (ite |{TRANSFERRING}| 1 0))"
+
+
+def _turn(world: World) -> Iterator[tuple[str, str]]:
+    """A turn is open exactly while an answer is waited for, and none is after the end."""
+    asked = (f"(not (= |pending {name}| 0))" for name in world.program.agents)
+    called = (f"|calls {name}#0|" for name in world.program.tools)
+    yield "turn", f"(= |{TURN_OPEN}| (and (not |{OVER}|) (or |{TRANSFERRING}| {' '.join((*asked, *called))})))"
+
+
+def _asked(world: World) -> Iterator[tuple[str, str]]:
+    """No more is asked than a turn allows, and nothing during a transfer or after the end."""
     for name in world.program.agents:
-        pending = state[Variable(f"pending {name}")][""]
-        yield f"asks of `{name}` end", script.or_((script.not_(quiet), script.eq(pending, ZERO)))
-        yield f"asks of `{name}`", script.le(pending, _spent(world, state, name))
+        yield f"asks of `{name}`", f"(<= |pending {name}| {_spent(name)})"
+        yield f"end of asks of `{name}`", f"(or (= |pending {name}| 0) (not (or |{TRANSFERRING}| |{OVER}|)))"
 
 
-def _called(world: World, state: Mapping[Variable, Columns]) -> Iterator[tuple[str, Term]]:
-    """No call is open between turns, and none beyond what a turn allows; after the end, none is new."""
-    script = world.script
-    over, closed = state[OVER][""], script.not_(state[TURN_OPEN][""])
+def _called(world: World) -> Iterator[tuple[str, str]]:
+    """No more calls are open than a turn allows; after the end, none is new."""
     for name in world.program.tools:
-        calls = state[Variable(f"calls {name}")]
-        count = script.count(calls[f"#{i}"] for i in range(places(calls)))
-        yield f"calls of `{name}` end", script.or_((over, script.not_(closed), script.eq(count, ZERO)))
-        yield f"calls of `{name}`", script.or_((over, script.le(count, _spent(world, state, name))))
-        yield f"places for calls of `{name}`", script.not_(calls["#more"])
+        calls = f"calls {name}"
+        taken = [f"|{calls}#{i}|" for i in range(places(world.state[Variable(calls)]))]
+        yield f"calls of `{name}`", f"(or |{OVER}| (<= {_count(taken)} {_spent(name)}))"
+        yield f"places for calls of `{name}`", f"(not |{calls}#more|)"
 
 
-def _spent(world: World, state: Mapping[Variable, Columns], name: str) -> Term:
+def _spent(name: str) -> str:
     """How often an agent or tool was used in this turn, and once more where it is exhausted."""
-    return world.script.arithmetic("+", state[used(name)][""], world.script.count([state[exhausted(name)][""]]))
+    return f"(+ |{used(name)}| (ite |{exhausted(name)}| 1 0))"
+
+
+def _count(flags: Iterable[str]) -> str:
+    return f"(+ 0 {' '.join(f'(ite {flag} 1 0)' for flag in flags)})"
+
+
+def _all(of: Iterable[str]) -> str:
+    parts = [each for each in of if each != "true"]
+    return f"(and {' '.join(parts)})" if parts else "true"
+
+
+def _between(low: int, name: str, high: int) -> str:
+    return f"(and (<= {_number(low)} |{name}|) (<= |{name}| {_number(high)}))"
+
+
+def _number(value: int) -> str:
+    return str(value) if value >= 0 else f"(- {-value})"

@@ -7,10 +7,18 @@ from importlib.metadata import version
 from typing import TypeAlias
 
 from charter.dsl.program import FORMAT, Program
+from charter.verification.certificate.books import books
 from charter.verification.certificate.columns import STRETCH, Numbering, limits_of
 from charter.verification.certificate.file import Certificate, Claim, Unfit, claims_of, from_bytes
-from charter.verification.certificate.obligations import Invariants, Obligation, Question, false_at_first, questions
-from charter.verification.certificate.reader import Node, Unreadable, as_term, read
+from charter.verification.certificate.obligations import (
+    Invariants,
+    Obligation,
+    Question,
+    clauses_of,
+    false_at_first,
+    questions,
+)
+from charter.verification.certificate.reader import Node, Unreadable, as_term, in_order, read
 from charter.verification.certificate.script import Script, Sort, Term
 from charter.verification.certificate.solvers import Failed, Limits, Solvers, solvers
 from charter.verification.certificate.world import World, world_of
@@ -57,9 +65,9 @@ def check(program: Program, data: bytes, limits: Limits | None = None) -> Checke
     world = world_of(program, found.texts)
     invariants, flaws = _read(world, found.claims)
     if not flaws:
-        flaws = tuple(_flaw(each) for each in false_at_first(world, invariants))
+        flaws = tuple(_flaw(each) for each in false_at_first(invariants))
     if not flaws:
-        flaws = _asked(world, invariants, limits or Limits())
+        flaws = _asked(invariants, limits or Limits())
     return Invalid(flaws) if flaws else Valid(len(found.claims))
 
 
@@ -108,22 +116,22 @@ def _texts(numbering: Numbering, texts: Mapping[str, int]) -> Iterator[Flaw]:
 
 
 def _read(world: World, claims: Iterable[Claim]) -> tuple[Invariants, tuple[Flaw, ...]]:
-    """The invariants of each claim, over columns of the state."""
+    """The invariants of each claim, over columns of the state, with those of the books."""
     by = {f"{name}{inner}": term for name, of in world.state.items() for inner, term in of.items()}
-    found: dict[str, list[Node]] = {}
+    found = [each for about, text in books(world).items() for each in clauses_of(about, _condition(text, by))]
     flaws: list[Flaw] = []
     for claim in claims:
         for text in claim.invariants:
             try:
-                found.setdefault(claim.name, []).append(_condition(text, by))
+                found += clauses_of(claim.name, _condition(text, by))
             except Unreadable as unreadable:
                 flaws.append(Flaw(f"its invariant cannot be read: {unreadable}", claim.name))
-    return found, tuple(flaws)
+    return Invariants(world, tuple(found)), tuple(flaws)
 
 
 def _condition(text: str, by: Mapping[str, Term]) -> Node:
     node = read(text)
-    if as_term(Script(), node, by).sort is not Sort.BOOL:
+    if as_term(Script(), in_order(node), by).sort is not Sort.BOOL:
         raise Unreadable("it is no condition")
     return node
 
@@ -131,33 +139,37 @@ def _condition(text: str, by: Mapping[str, Term]) -> Node:
 # --- the solver ------------------------------------------------------------------------------------------------------
 
 
-def _asked(world: World, invariants: Invariants, limits: Limits) -> tuple[Flaw, ...]:
+def _asked(invariants: Invariants, limits: Limits) -> tuple[Flaw, ...]:
     """Where a step does what it may not, or where the solver does not say that it does not."""
+    script = invariants.world.script
     with solvers(limits) as opened, ThreadPoolExecutor(limits.processes) as pool:
         waiting = [
-            pool.submit(_answered, opened, question, _script(world, question))
-            for question in questions(world, invariants)
+            pool.submit(_answered, opened, script, question, _near(script, question))
+            for question in questions(invariants)
         ]
         return tuple(flaw for each in waiting for flaw in each.result())
 
 
-def _script(world: World, question: Question) -> str:
-    printed = world.script.printed([*question.assumed, *question.wrong.values()])
-    return "\n".join([printed, *(f"(assert {term.text})" for term in question.assumed)])
+def _near(script: Script, question: Question) -> str:
+    """The question with no more than what shares a column with what could go wrong."""
+    wrong = script.or_(question.wrong.values())
+    about = script.mentioned([wrong])
+    near = [term for term in question.assumed if script.mentioned([term]) & about]
+    return _script(script, near, (wrong,)) + f"\n(assert {wrong.text})"
 
 
-def _answered(solver: Solvers, question: Question, script: str) -> tuple[Flaw, ...]:
+def _script(script: Script, assumed: Sequence[Term], more: Sequence[Term]) -> str:
+    return "\n".join([script.printed([*assumed, *more]), *(f"(assert {term.text})" for term in assumed)])
+
+
+def _answered(solver: Solvers, script: Script, question: Question, near: str) -> tuple[Flaw, ...]:
     """All at once; where that does not go well, one by one, to say what is wrong."""
-    cases = tuple(term.text for term in question.wrong.values())
-    answers = solver.ask(f"{script}\n(assert (or false {' '.join(cases)}))")
-    if answers == ("unsat",):
+    if solver.ask(near) == ("unsat",):
         return ()
-    if answers == ("sat",):
-        answers = solver.ask(script, cases)
+    cases = tuple(question.wrong.values())
+    answers = solver.ask(_script(script, question.assumed, cases), tuple(term.text for term in cases))
     if isinstance(answers, Failed):
         return (Flaw(f"not decided: {answers.why}", None, question.kind),)
-    if len(answers) == 1 != len(cases):
-        return (Flaw("not decided: the solver gives up", None, question.kind),)
     pairs = zip(question.wrong, answers, strict=True)
     return tuple(_flaw(obligation, answer) for obligation, answer in pairs if answer != "unsat")
 

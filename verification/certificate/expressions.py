@@ -8,7 +8,7 @@ from charter.dsl import program as p
 from charter.dsl.program import Comparison, Expr, Variable, type_of
 from charter.dsl.types import BagType, RecordType, Type
 from charter.verification.certificate.columns import Columns, Numbering, constant, equal, names, part, plain, shaped
-from charter.verification.certificate.open_calls import contains, size, with_, without
+from charter.verification.certificate.open_calls import contains, size, some, with_, without
 from charter.verification.certificate.script import TRUE, Script, Sort, Term
 
 
@@ -79,6 +79,8 @@ class Expressions:
                 return script.and_(self.holds(each, scope) for each in parts)
             case p.Or(parts):
                 return script.or_(self.holds(each, scope) for each in parts)
+            case p.Compare(Comparison.GT, p.Size(bag), p.Const(0)):
+                return some(script, self.value(bag, scope))
             case p.Compare(op, left, right):
                 return self._compared(op, left, right, scope)
             case p.Contains(bag, item):

@@ -4,19 +4,18 @@ All invariants are shown together, so each may lean on all others: by induction 
 each step all of them hold and nothing was broken, so the step breaks nothing, and all of them hold after it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import product
 
-from charter.dsl.program import EventKind, Variable
-from charter.verification.certificate.books import books
+from charter.dsl.program import OVER, TURN_OPEN, And, EventKind, Expr, Not, Read, Variable
+from charter.dsl.types import BOOL
 from charter.verification.certificate.columns import Columns
-from charter.verification.certificate.reader import Node, as_term
+from charter.verification.certificate.reader import Column, Node, as_term, clauses, in_order
 from charter.verification.certificate.script import FALSE, TRUE, Term
 from charter.verification.certificate.step import BUILT_IN, Step, step
 from charter.verification.certificate.world import World
-
-BOOKS = "the books"
 
 
 class What(StrEnum):
@@ -38,52 +37,127 @@ class Obligation:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Everything to be shown for one kind of event. It holds if `assumed` and `wrong` exclude each other."""
+    """What is to be shown for one kind of event in one case: that `assumed` excludes each of `wrong`."""
 
     kind: EventKind
     assumed: Sequence[Term]
     wrong: Mapping[Obligation, Term]
 
 
-Invariants = Mapping[str, Sequence[Node]]
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """A part of the invariant of a goal, to be looked at in any state: its terms in order, and its columns."""
+
+    goal: str
+    nodes: tuple[Node, ...]
+    columns: tuple[str, ...]
 
 
-def false_at_first(world: World, invariants: Invariants) -> list[Obligation]:
+@dataclass(frozen=True, slots=True)
+class Invariants:
+    """Invariants in a world, clause by clause."""
+
+    world: World
+    clauses: tuple[Clause, ...]
+    _known: dict[tuple[str | int, ...], Term] = field(default_factory=dict)
+
+    def in_(self, state: Mapping[Variable, Columns]) -> list[Term]:
+        """Each clause in a state."""
+        by = {f"{name}{inner}": term for name, of in state.items() for inner, term in of.items()}
+        found = []
+        for place, clause in enumerate(self.clauses):
+            key: tuple[str | int, ...] = (place, *[by[name].text for name in clause.columns])
+            term = self._known.get(key)
+            if term is None:
+                term = self._known[key] = as_term(self.world.script, clause.nodes, by)
+            found.append(term)
+        return found
+
+
+def clauses_of(goal: str, node: Node) -> Iterator[Clause]:
+    """The clauses of an invariant of a goal."""
+    for part in clauses(node):
+        nodes = in_order(part)
+        yield Clause(goal, nodes, tuple(sorted({each.name for each in nodes if isinstance(each, Column)})))
+
+
+def false_at_first(invariants: Invariants) -> list[Obligation]:
     """The goals whose invariants do not hold before `start`, where every column has a value."""
-    return [Obligation(goal, What.FIRST) for goal, holds in _stated(world, invariants, world.initial) if holds != TRUE]
+    stated = zip(invariants.clauses, invariants.in_(invariants.world.initial), strict=True)
+    return [Obligation(g, What.FIRST) for g in dict.fromkeys(clause.goal for clause, holds in stated if holds != TRUE)]
 
 
-def questions(world: World, invariants: Invariants) -> Iterator[Question]:
-    """What has to be asked of a solver, for each kind of event with which anything could go wrong."""
-    before = _stated(world, invariants, world.state)
+def questions(invariants: Invariants) -> Iterator[Question]:
+    """What has to be asked of a solver: for each kind of event and each case in which anything could go wrong."""
+    world = invariants.world
+    known: dict[frozenset[tuple[Variable, bool]], _Before] = {}
     for kind in world.program.events:
-        made = step(world, kind)
-        wrong = _wrong(world, invariants, kind, made, before)
-        if wrong:
-            yield Question(kind, (made.comes, *(holds for _, holds in before)), wrong)
+        for flags in _cases(world, kind):
+            if flags not in known:
+                known[flags] = _before(invariants, flags)
+            before = known[flags]
+            if FALSE in before.holds:
+                continue
+            made = step(world, kind, before.state)
+            wrong = _wrong(invariants, kind, made, before)
+            if wrong and FALSE not in made.comes:
+                yield Question(kind, (*made.comes, *before.holds), wrong)
 
 
-def _wrong(
-    world: World, invariants: Invariants, kind: EventKind, made: Step, before: Sequence[tuple[str, Term]]
-) -> dict[Obligation, Term]:
-    script = world.script
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """A state before a step: with every column that has but one value there, and what is assumed of the others."""
+
+    state: Mapping[Variable, Columns]
+    holds: Sequence[Term]
+
+
+def _before(invariants: Invariants, flags: Iterable[tuple[Variable, bool]]) -> _Before:
+    """The states where these flags have these values and all invariants hold, as far as that can be seen at once."""
+    world = invariants.world
+    state = {**world.state, **{name: {"": TRUE if value else FALSE} for name, value in flags}}
+    places = {term.text: (name, inner) for name, of in world.state.items() for inner, term in of.items()}
+    while True:
+        holds = invariants.in_(state)
+        settled = {variable.text: value for term in holds for variable, value in world.script.literals(term)}
+        if not settled:
+            return _Before(state, holds)
+        for text, value in settled.items():
+            name, inner = places[text]
+            state[name] = {**state[name], inner: value}
+
+
+def _cases(world: World, kind: EventKind) -> Iterator[frozenset[tuple[Variable, bool]]]:
+    """Flags that have one value wherever an event of that kind can come, with each way in which the turn stands."""
+    given = dict(_given(world.program.events[kind].possible))
+    free = [flag for flag in (TURN_OPEN, OVER) if flag not in given]
+    for values in product((True, False), repeat=len(free)):
+        yield frozenset({**given, **dict(zip(free, values, strict=True))}.items())
+
+
+def _given(condition: Expr) -> Iterator[tuple[Variable, bool]]:
+    """The flags that must hold, or not, for a condition to hold."""
+    match condition:
+        case And(parts):
+            for part in parts:
+                yield from _given(part)
+        case Read(variable, type_) if type_ == BOOL:
+            yield variable, True
+        case Not(Read(variable, type_)) if type_ == BOOL:
+            yield variable, False
+
+
+def _wrong(invariants: Invariants, kind: EventKind, made: Step, before: _Before) -> dict[Obligation, Term]:
+    script = invariants.world.script
     unstopped = script.not_(script.or_(made.stopped.values()))
     goes = script.and_((unstopped, script.not_(script.or_(made.broken.values()))))
     found: dict[Obligation, list[Term]] = {}
     for goal, breaks in (*made.stopped.items(), *made.broken.items()):
         of = breaks if goal in BUILT_IN else script.and_((unstopped, breaks))
         found.setdefault(Obligation(goal, What.UNBROKEN, kind), []).append(of)
-    after = _stated(world, invariants, made.after)
-    for (goal, was), (_, holds) in zip(before, after, strict=True):
+    for clause, was, holds in zip(invariants.clauses, before.holds, invariants.in_(made.after), strict=True):
         if holds != was:
             lost = script.and_((goes, script.not_(holds)))
-            found.setdefault(Obligation(goal, What.KEPT, kind), []).append(lost)
+            found.setdefault(Obligation(clause.goal, What.KEPT, kind), []).append(lost)
     joined = {obligation: script.or_(terms) for obligation, terms in found.items()}
     return {obligation: term for obligation, term in joined.items() if term != FALSE}
-
-
-def _stated(world: World, invariants: Invariants, state: Mapping[Variable, Columns]) -> list[tuple[str, Term]]:
-    """Every invariant in a state, in one order, with its goal; those of the books are first."""
-    by = {f"{name}{inner}": term for name, of in state.items() for inner, term in of.items()}
-    stated = [(BOOKS, term) for term in books(world, state).values()]
-    return stated + [(goal, as_term(world.script, node, by)) for goal, nodes in invariants.items() for node in nodes]

@@ -15,6 +15,13 @@ def contains(script: Script, bag: Columns, item: Columns, of: RecordType) -> Ter
     return script.or_((*found, script.and_((bag["#more"], beyond))))
 
 
+def some(script: Script, bag: Columns) -> Term:
+    """Whether a bag has any item."""
+    beyond = script.unread(f"beyond {_key(bag)}", Sort.INT)
+    more = script.and_((bag["#more"], script.lt(ZERO, beyond)))
+    return script.or_((*(bag[f"#{i}"] for i in range(places(bag))), more))
+
+
 def size(script: Script, bag: Columns) -> Term:
     """How many items a bag has."""
     beyond = script.unread(f"beyond {_key(bag)}", Sort.INT)

@@ -47,18 +47,19 @@ def owed_by(program: Program) -> tuple[Owed, ...]:
     return (*(Owed(name, RecordType(name, ())) for name in program.agents), *tools)
 
 
-def in_order(write: Expressions, program: Program, kind: EventKind, before: Scope) -> Term:
-    """Whether an event of that kind keeps the order."""
+def in_order(write: Expressions, program: Program, kind: EventKind, before: Scope) -> list[Term]:
+    """That an event of that kind keeps the order: where all these hold."""
     script = write.script
     assumed = program.assumptions.get(kind)
     keeps = [script.le(before.old[CLOCK][""], before.now)]
     keeps.append(TRUE if assumed is None else write.holds(assumed, before))
-    due = {each.answer: _due(write, program, each, before) for each in owed_by(program)}
-    answers = [
-        script.and_((due[kind], _answers(write, each, before))) for each in owed_by(program) if each.answer == kind
-    ]
-    keeps.append(script.or_((*answers, script.not_(script.or_(due.values())))))
-    return script.and_(keeps)
+    owed = owed_by(program)
+    due = {each.answer: _due(write, program, each, before) for each in owed}
+    answers = script.or_(_answers(write, each, before) for each in owed if each.answer == kind)
+    answered = script.and_((due.get(kind, FALSE), answers))
+    for answer, is_due in due.items():
+        keeps.append(script.or_((script.not_(is_due), answers if answer == kind else answered)))
+    return keeps
 
 
 def owed_after(

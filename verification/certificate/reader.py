@@ -8,7 +8,7 @@ There is nothing else: no command, no declaration, no quantifier. `|name|` is a 
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -38,7 +38,7 @@ class Column:
 class Literal:
     """A value."""
 
-    value: bool | int
+    term: Term
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,31 +64,18 @@ def read(text: str) -> Node:
     return found
 
 
-def columns_in(node: Node) -> frozenset[str]:
-    """The columns that a term mentions."""
-    return frozenset(each.name for each in _nodes(node) if isinstance(each, Column))
+def clauses(node: Node) -> Iterator[Node]:
+    """The parts that all have to hold for a term to hold."""
+    if isinstance(node, Applied) and node.op == "and":
+        for part in node.parts:
+            yield from clauses(part)
+    else:
+        yield node
 
 
-def as_term(script: Script, node: Node, by: Mapping[str, Term]) -> Term:
-    """The term with these in place of its columns; raises `Unreadable` where a column is none, or sorts do not fit."""
-    made: dict[int, Term] = {}
-    for each in _nodes(node):
-        match each:
-            case Literal(bool() as value):
-                made[id(each)] = TRUE if value else FALSE
-            case Literal(value):
-                made[id(each)] = number(value)
-            case Column(name):
-                if name not in by:
-                    raise Unreadable(f"there is no column `{name}`")
-                made[id(each)] = by[name]
-            case Applied(op, parts):
-                made[id(each)] = _applied(script, op, [made[id(part)] for part in parts])
-    return made[id(node)]
-
-
-def _nodes(node: Node) -> Iterator[Node]:
+def in_order(node: Node) -> tuple[Node, ...]:
     """Every part of a term, each once and after its own parts."""
+    found: list[Node] = []
     done: set[int] = set()
     todo = [(node, False)]
     while todo:
@@ -97,10 +84,31 @@ def _nodes(node: Node) -> Iterator[Node]:
             continue
         if ready or not isinstance(each, Applied):
             done.add(id(each))
-            yield each
+            found.append(each)
         else:
             todo.append((each, True))
             todo.extend((part, False) for part in each.parts)
+    return tuple(found)
+
+
+def as_term(script: Script, nodes: Sequence[Node], by: Mapping[str, Term]) -> Term:
+    """The last of these terms, which are in order, with others in place of its columns.
+
+    Raises `Unreadable` where a column is none, or sorts do not fit.
+    """
+    made: dict[int, Term] = {}
+    found = TRUE
+    for each in nodes:
+        if isinstance(each, Applied):
+            found = _applied(script, each.op, [made[id(part)] for part in each.parts])
+        elif isinstance(each, Column):
+            if each.name not in by:
+                raise Unreadable(f"there is no column `{each.name}`")
+            found = by[each.name]
+        else:
+            found = each.term
+        made[id(each)] = found
+    return found
 
 
 def _applied(script: Script, op: str, of: list[Term]) -> Term:
@@ -225,9 +233,9 @@ class _Reader:
 
 def _word(text: str, bound: Mapping[str, Node]) -> Node:
     if text in ("true", "false"):
-        return Literal(text == "true")
+        return Literal(TRUE if text == "true" else FALSE)
     if re.fullmatch(r"0|[1-9][0-9]{0,29}", text):
-        return Literal(int(text))
+        return Literal(number(int(text)))
     if text not in bound:
         raise Unreadable(f"`{text}` is neither a value nor a bound name")
     return bound[text]

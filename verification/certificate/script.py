@@ -3,7 +3,7 @@
 Two sorts are enough: `Bool` and `Int`. What can be seen to be constant is, so that most of a step vanishes.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -43,6 +43,7 @@ class Script:
     _made: dict[tuple[str, tuple[str, ...]], Term] = field(default_factory=dict)
     _parts: dict[str, tuple[str, tuple[Term, ...]]] = field(default_factory=dict)
     _unread: dict[str, Term] = field(default_factory=dict)
+    _mentioned: dict[str, int] = field(default_factory=dict)  # the variables of a term, a bit for each
 
     # --- leaves
 
@@ -51,6 +52,7 @@ class Script:
         if "|" in name or "\\" in name:
             raise ValueError(f"{name!r} cannot be written in SMT-LIB")
         found = self._variables.setdefault(f"|{name}|", Term(f"|{name}|", sort))
+        self._mentioned.setdefault(found.text, 1 << len(self._variables))
         if found.sort is not sort:
             raise ValueError(f"two variables are called {name!r}")
         return found
@@ -145,7 +147,28 @@ class Script:
         if key not in self._made:
             term = self._made[key] = Term(f"${len(self._made)}", sort)  # as no variable is called
             self._parts[term.text] = op, parts
+            self._mentioned[term.text] = self.mentioned(parts)
         return self._made[key]
+
+    def literals(self, term: Term, holds: bool = True) -> Iterator[tuple[Term, Term]]:
+        """Variables that have one value wherever the term holds, or does not, as far as that can be seen at once."""
+        op, parts = self._parts.get(term.text, ("", ()))
+        if term.text in self._variables:
+            yield term, TRUE if holds else FALSE
+        elif op == "not":
+            yield from self.literals(parts[0], not holds)
+        elif op == ("and" if holds else "or"):
+            for part in parts:
+                yield from self.literals(part, holds)
+        elif op == "=" and holds and parts[0].text in self._variables and parts[1].value is not None:
+            yield parts[0], parts[1]
+
+    def mentioned(self, of: Iterable[Term]) -> int:
+        """The variables of terms, a bit for each."""
+        found = 0
+        for term in of:
+            found |= self._mentioned.get(term.text, 0)
+        return found
 
     # --- as text
 

@@ -6,7 +6,7 @@ A step is followed where nothing stops it. Where the safe stop would take its pl
 is ever broken is what is checked.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from charter.dsl.program import (
@@ -46,25 +46,25 @@ BUILT_IN: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """An event of one kind. `comes`: it can come in the state before it, by what the run time enforces.
+    """An event of one kind. `comes`: it can come in the state before it, if all these hold.
 
     `stopped`: what it breaks of what holds for every policy; `broken`: of the requirements, where nothing stops it.
     `after`: the state that it leads to where nothing is broken.
     """
 
-    comes: Term
+    comes: Sequence[Term]
     stopped: Mapping[str, Term]
     broken: Mapping[str, Term]
     after: Mapping[Variable, Columns]
 
 
-def step(world: World, kind: EventKind) -> Step:
-    """What an event of that kind does."""
-    program, write, state = world.program, world.write, world.state
+def step(world: World, kind: EventKind, state: Mapping[Variable, Columns]) -> Step:
+    """What an event of that kind does in a state."""
+    program, write = world.program, world.write
     script, info = world.script, program.events[kind]
     fields, now = world.fields(kind), world.now(kind)
     before = Scope(state, state, fields, now)
-    old = _arrived(write, info, _opened(world, info), fields, now)
+    old = _arrived(write, info, _opened(world, info, state), fields, now)
     fired = _Fired(write, old, Scope(old, old, fields, now))
     for stratum in program.strata[kind]:
         fired.stratum(world, stratum)
@@ -88,8 +88,8 @@ def step(world: World, kind: EventKind) -> Step:
 # --- opening and arrival ---------------------------------------------------------------------------------------------
 
 
-def _opened(world: World, info: EventInfo) -> dict[Variable, Columns]:
-    script, state = world.script, world.state
+def _opened(world: World, info: EventInfo, state: Mapping[Variable, Columns]) -> dict[Variable, Columns]:
+    script = world.script
     opens = FALSE if info.opening is Opening.JOINS else script.not_(state[TURN_OPEN][""])
     resets = {Lifetime.STEP: TRUE, Lifetime.TURN: opens, Lifetime.CONVERSATION: FALSE}
     opened = dict(state)

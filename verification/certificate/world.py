@@ -56,13 +56,13 @@ class World:
         """When an event of that kind comes."""
         return _fresh(self.script, f"{kind}: now", TIME)[""]
 
-    def comes(self, before: Scope, kind: EventKind) -> Term:
-        """Whether an event of that kind, its fields within their types, can come in a state."""
+    def comes(self, before: Scope, kind: EventKind) -> list[Term]:
+        """That an event of that kind, its fields within their types, can come in a state: where all these hold."""
         script, numbering, info = self.script, self.numbering, self.program.events[kind]
         within = [inhabited(script, numbering, type_, before.its[name]) for name, type_ in info.fields]
         within.append(inhabited(script, numbering, TIME, {"": before.now}))
         possible = self.write.holds(info.possible, before)
-        return script.and_((*within, possible, in_order(self.write, self.program, kind, before)))
+        return [*within, possible, *in_order(self.write, self.program, kind, before)]
 
     def order_after(self, before: Scope, kind: EventKind, acts: Iterable[Act]) -> Mapping[Variable, Columns]:
         """What the order of the conversation remembers after a step."""
