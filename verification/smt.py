@@ -20,7 +20,7 @@ from charter.dsl.program import (
     Watch,
     Write,
 )
-from charter.dsl.types import BagType, OptionalType, RecordType, TextType, Type, Value
+from charter.dsl.types import BagType, EnumType, OptionalType, RecordType, TextType, Type, Value
 from charter.verification.terms import Graph, Op, Scalar, Sort, Term, mentioned
 
 STRETCH = 1_000_000
@@ -139,7 +139,8 @@ def codes_of(program: Program) -> Codes:
 def _texts(node: object) -> Iterator[str]:
     """Every id and text that a program mentions."""
     if isinstance(node, Const):
-        yield from _strings(node.value)
+        if not isinstance(node.type, EnumType):
+            yield from _strings(node.value)
     elif isinstance(node, Text) and all(isinstance(part, str) for part in node.parts):
         yield "".join(str(part) for part in node.parts)
     elif isinstance(node, Mapping):
