@@ -10,6 +10,7 @@ from charter.verification.books import NOTHING, books
 from charter.verification.checks import checked
 from charter.verification.encode import IN_RANGE, NO_CONFLICT, NO_EXCLUDED, STEPS, WITHIN_BOUNDS, Encoder
 from charter.verification.facts import Clause, Facts
+from charter.verification.invariants import of_facts
 from charter.verification.machine import Machine, goals_of
 from charter.verification.pursue import Budget, Holds, Missed, Pursued, Undecided, pursue
 from charter.verification.smt import codes_of
@@ -60,10 +61,13 @@ def prove(program: Program, settings: Settings) -> Iterator[Result]:
     machine.picture(NOTHING, machine.begins_with(NOTHING), ())  # every goal begins with it
     subject = _Subject(program, machine, settings.budget)
     requirements = {requirement.name: requirement for requirement in program.requirements}
+    leaning_on = of_facts(encoder.graph, facts.clauses)
 
     def work(name: str) -> tuple[Verdict, float]:
         began = time.process_time()
         verdict = _judged(subject, requirements[name]) if name in requirements else _checked(subject, name)
+        if isinstance(verdict, Proved):
+            verdict = replace(verdict, invariants=(*verdict.invariants, leaning_on))
         return verdict, time.process_time() - began
 
     failing = None

@@ -1,6 +1,6 @@
 """Whether a certificate holds for a policy: everything in it is checked, and nothing of it believed."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -11,6 +11,7 @@ from charter.verification.certificate.books import books
 from charter.verification.certificate.columns import STRETCH, Numbering, limits_of
 from charter.verification.certificate.file import Certificate, Claim, Unfit, claims_of, from_bytes
 from charter.verification.certificate.obligations import (
+    Clause,
     Invariants,
     Obligation,
     Question,
@@ -22,6 +23,8 @@ from charter.verification.certificate.reader import Node, Unreadable, as_term, i
 from charter.verification.certificate.script import Script, Sort, Term
 from charter.verification.certificate.solvers import Failed, Limits, Solvers, solvers
 from charter.verification.certificate.world import World, world_of
+
+FACTS = "facts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ def check(program: Program, data: bytes, limits: Limits | None = None) -> Checke
     if flaws := tuple(_of_another(program, found)):
         return Invalid(flaws)
     world = world_of(program, found.texts)
-    invariants, flaws = _read(world, found.claims)
+    invariants, flaws = _read(world, found)
     if not flaws:
         flaws = tuple(_flaw(each) for each in false_at_first(invariants))
     if not flaws:
@@ -115,17 +118,18 @@ def _texts(numbering: Numbering, texts: Mapping[str, int]) -> Iterator[Flaw]:
 # --- invariants ------------------------------------------------------------------------------------------------------
 
 
-def _read(world: World, claims: Iterable[Claim]) -> tuple[Invariants, tuple[Flaw, ...]]:
-    """The invariants of each claim, over columns of the state, with those of the books."""
+def _read(world: World, certificate: Certificate) -> tuple[Invariants, tuple[Flaw, ...]]:
+    """The invariants of each claim, over columns of the state, with those of the books; each part once."""
     by = {f"{name}{inner}": term for name, of in world.state.items() for inner, term in of.items()}
-    found = [each for about, text in books(world).items() for each in clauses_of(about, _condition(text, by))]
+    stated = [*books(world).items(), *((FACTS, text) for text in certificate.facts)]
+    stated += [(claim.name, text) for claim in certificate.claims for text in claim.invariants]
+    found: list[Clause] = []
     flaws: list[Flaw] = []
-    for claim in claims:
-        for text in claim.invariants:
-            try:
-                found += clauses_of(claim.name, _condition(text, by))
-            except Unreadable as unreadable:
-                flaws.append(Flaw(f"its invariant cannot be read: {unreadable}", claim.name))
+    for goal, text in stated:
+        try:
+            found += clauses_of(goal, _condition(text, by))
+        except Unreadable as unreadable:
+            flaws.append(Flaw(f"its invariant cannot be read: {unreadable}", goal))
     return Invariants(world, tuple(found)), tuple(flaws)
 
 

@@ -19,6 +19,8 @@ CERTIFICATE = 1  # INVARIANT: raised whenever the format of the file or the mean
 LARGEST_BYTES = 16_000_000
 PROVED = "proved"
 
+_FIELDS = ("certificate", "charter", "format", "policy", "digest", "assumptions", "texts", "facts", "claims", "sha256")
+
 
 class Unfit(ValueError):
     """The file is no certificate that this version of Charter reads, and why."""
@@ -36,7 +38,10 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What was proved of which policy, and why it holds. `texts`: the numbers of its ids and texts in invariants."""
+    """What was proved of which policy, and why it holds.
+
+    `texts` are the numbers that its ids and texts have in invariants; `facts` are invariants that several claims need.
+    """
 
     charter: str
     format: int
@@ -44,17 +49,27 @@ class Certificate:
     digest: str
     assumptions: tuple[str, ...]
     texts: Mapping[str, int]
+    facts: tuple[str, ...]
     claims: tuple[Claim, ...]
 
 
-def certificate(program: Program, invariants: Mapping[str, Sequence[str]], texts: Mapping[str, int]) -> Certificate:
-    """The certificate of a policy; `invariants` has those of each requirement and of what holds for every policy.
+@dataclass(frozen=True, slots=True)
+class Unproved:
+    """These requirements are not proved, so there is no certificate."""
 
-    Raises `KeyError` where one has none: not all is proved, so there is no certificate.
-    """
-    claims = tuple(Claim(n, text, cites, tuple(invariants[n])) for n, text, cites in claims_of(program))
+    names: tuple[str, ...]
+
+
+def certificate(
+    program: Program, invariants: Mapping[str, Sequence[str]], facts: Sequence[str], texts: Mapping[str, int]
+) -> Certificate | Unproved:
+    """The certificate of a policy; `invariants` has those of each requirement and of what holds for every policy."""
+    wanted = claims_of(program)
+    if missing := tuple(name for name, _, _ in wanted if name not in invariants):
+        return Unproved(missing)
+    claims = tuple(Claim(name, text, cites, tuple(invariants[name])) for name, text, cites in wanted)
     assumed = tuple(sorted(program.assumptions))
-    return Certificate(version("charter"), FORMAT, program.name, program.digest, assumed, texts, claims)
+    return Certificate(version("charter"), FORMAT, program.name, program.digest, assumed, texts, tuple(facts), claims)
 
 
 def claims_of(program: Program) -> tuple[tuple[str, str, str | None], ...]:
@@ -77,6 +92,7 @@ def to_text(of: Certificate) -> str:
         "digest": of.digest,
         "assumptions": list[Json](of.assumptions),
         "texts": dict[str, Json](of.texts),
+        "facts": list[Json](of.facts),
         "claims": claims,
     }
     return json.dumps({**content, "sha256": _sealed(content)}, ensure_ascii=False, indent=1) + "\n"
@@ -92,11 +108,7 @@ def from_bytes(data: bytes) -> Certificate:
         )
     except (ValueError, RecursionError) as error:
         raise Unfit(f"it is no JSON: {error}") from error
-    top = _object(
-        found,
-        "it",
-        ("certificate", "charter", "format", "policy", "digest", "assumptions", "texts", "claims", "sha256"),
-    )
+    top = _object(found, "it", _FIELDS)
     if _number(top, "certificate") != CERTIFICATE:
         raise Unfit(f"it has format {top['certificate']}; this version of Charter reads format {CERTIFICATE}")
     seal = _text(top, "sha256")
@@ -109,6 +121,7 @@ def from_bytes(data: bytes) -> Certificate:
         _text(top, "digest"),
         _texts(top, "assumptions"),
         _numbers(top["texts"]),
+        _texts(top, "facts"),
         tuple(_claim(each, i) for i, each in enumerate(_list(top, "claims"))),
     )
 
