@@ -9,6 +9,8 @@ import click
 from charter.dsl.diagnostics import render
 from charter.dsl.load import Loaded, Rejected, load
 from charter.dsl.values import Json
+from charter.verification.certificate.file import Unproved, to_text
+from charter.verification.invariants import certified
 from charter.verification.machine import goals_of
 from charter.verification.prove import Settings, prove
 from charter.verification.report import exit_code, summary, text, to_json_report
@@ -27,17 +29,22 @@ _BOLD = ("refuted", "vacuous", "event")
 @click.option(
     "--seconds", default=300.0, show_default=True, type=click.FloatRange(1), help="When one proof is given up."
 )
-def verify_command(paths: tuple[Path, ...], as_json: bool, jobs: int, seconds: float) -> None:
+@click.option("--certificate", type=click.Path(path_type=Path), help="Write what was proved of the one policy here.")
+def verify_command(paths: tuple[Path, ...], as_json: bool, jobs: int, seconds: float, certificate: Path | None) -> None:
     """Proves every requirement of the policies at PATHS for all conversations, or shows one that breaks it.
 
     Exit codes: 0 all is proved, 1 something is refuted or vacuous, 2 a policy is wrong, 3 something is not decided.
     """
+    if certificate is not None and len(paths) != 1:
+        raise click.UsageError("a certificate is of one policy")
     settings = Settings(limits=Limits(jobs=jobs, seconds=seconds))
     codes: list[int] = []
     reports: list[Json] = []
     for path, loaded in policies(paths):
         results = _verified(loaded, settings, quiet=as_json)
         codes.append(exit_code(results))
+        if certificate is not None:
+            _certify(certificate, loaded, results)
         if as_json:
             reports.append(to_json_report(str(path), loaded, results))
         else:
@@ -50,6 +57,20 @@ def verify_command(paths: tuple[Path, ...], as_json: bool, jobs: int, seconds: f
 def echo(style: str, line: str) -> None:
     """Prints a line of a report in its style."""
     click.secho(line, fg=_COLOURS.get(style), bold=style in _BOLD, dim=style == "quiet")
+
+
+def _certify(file: Path, loaded: Loaded, results: list[Result]) -> None:
+    """The certificate is written, or an old one that no longer holds is gone."""
+    found = certified(loaded.program, results)
+    try:
+        if isinstance(found, Unproved):
+            file.unlink(missing_ok=True)
+            click.echo(f"no certificate: {len(found.names)} not proved", err=True)
+        else:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(to_text(found), encoding="utf-8")
+    except OSError as error:
+        raise click.UsageError(f"{file}: {error.strerror}") from error
 
 
 def policies(paths: tuple[Path, ...]) -> list[tuple[Path, Loaded]]:

@@ -22,6 +22,7 @@ FINDINGS, WRONG = 1, 2
 LAZY = {  # loaded only when called: they bring the server, the models or the prover along
     "agents": "charter.agents.commands:agents_command",
     "audit": "charter.engine.commands:audit_command",
+    "certify": "charter.verification.certify:certify_command",
     "chat": "charter.engine.play_commands:chat_command",
     "demo": "charter.engine.play_commands:demo_command",
     "diff": "charter.verification.diff_commands:diff_command",

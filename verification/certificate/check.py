@@ -63,7 +63,7 @@ def check(program: Program, data: bytes, limits: Limits | None = None) -> Checke
         found = from_bytes(data)
     except Unfit as unfit:
         return Invalid((Flaw(str(unfit)),))
-    if flaws := tuple(_of_another(program, found)):
+    if flaws := tuple(_of_another(program, found)) or tuple(_incomplete(program, found)):
         return Invalid(flaws)
     world = world_of(program, found.texts)
     invariants, flaws = _read(world, found)
@@ -78,7 +78,7 @@ def check(program: Program, data: bytes, limits: Limits | None = None) -> Checke
 
 
 def _of_another(program: Program, found: Certificate) -> Iterator[Flaw]:
-    """Where the certificate is not of this policy, this version, and all that has to be proved."""
+    """Where the certificate is not of this policy and this version of Charter."""
     here = version("charter")
     if found.charter != here:
         yield Flaw(f"it was made by Charter {found.charter}; this is {here}")
@@ -86,6 +86,10 @@ def _of_another(program: Program, found: Certificate) -> Iterator[Flaw]:
         yield Flaw(f"it is about programs of format {found.format}; this version has format {FORMAT}")
     if (found.policy, found.digest) != (program.name, program.digest):
         yield Flaw(f"it is of another policy, or of another version of it: `{found.policy}` {found.digest[:12]}")
+
+
+def _incomplete(program: Program, found: Certificate) -> Iterator[Flaw]:
+    """Where the certificate does not say what has to be proved, or how its invariants are to be read."""
     if found.assumptions != tuple(sorted(program.assumptions)):
         yield Flaw("it assumes something else of the results of tools than the policy does")
     yield from _claims(claims_of(program), found.claims)
