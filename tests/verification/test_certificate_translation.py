@@ -29,8 +29,9 @@ class Evaluated:
 
     def __init__(self, world: World, kind: EventKind) -> None:
         self.world, self.kind = world, kind
-        self.made: Step = step(world, kind)
-        terms = [self.made.comes, *self.made.stopped.values(), *self.made.broken.values()]
+        self.made: Step = step(world, kind, world.state)
+        self.comes = world.script.and_(self.made.comes)
+        terms = [self.comes, *self.made.stopped.values(), *self.made.broken.values()]
         terms += [term for of in self.made.after.values() for term in of.values()]
         inputs = [term for of in (*world.state.values(), *world.fields(kind).values()) for term in of.values()]
         inputs.append(world.now(kind))
@@ -104,13 +105,13 @@ def differences(of: Evaluated, state: State, event: Event, seen: Compared) -> li
     of.tell("(push 1)" + "".join(of.at(given, event)))
     assert of.tell("(check-sat)").strip() == "sat"
     after = {name: made.after[name] for name in program.variables}
-    roots = [made.comes, *made.stopped.values(), *made.broken.values()]
+    roots = [of.comes, *made.stopped.values(), *made.broken.values()]
     found = of.values([*roots, *(term for columns in after.values() for term in columns.values())])
     of.tell("(pop 1)")
     outcome = meant(program, state, event)
     comes = outcome.dropped is None and trusted(program, state, event)
-    if (found[made.comes.text] == "true") is not comes:
-        return [f"it comes: {found[made.comes.text]}, but {comes}"]
+    if (found[of.comes.text] == "true") is not comes:
+        return [f"it comes: {found[of.comes.text]}, but {comes}"]
     seen.steps += 1
     if not comes:
         seen.dropped += 1

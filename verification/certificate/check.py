@@ -134,7 +134,7 @@ def _read(world: World, certificate: Certificate) -> tuple[Invariants, tuple[Fla
             found += clauses_of(goal, _condition(text, by))
         except Unreadable as unreadable:
             flaws.append(Flaw(f"its invariant cannot be read: {unreadable}", goal))
-    return Invariants(world, tuple(found)), tuple(flaws)
+    return Invariants(world, found), tuple(flaws)
 
 
 def _condition(text: str, by: Mapping[str, Term]) -> Node:

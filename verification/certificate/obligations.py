@@ -5,7 +5,7 @@ each step all of them hold and nothing was broken, so the step breaks nothing, a
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import product
 
@@ -46,45 +46,72 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """A part of the invariant of a goal, to be looked at in any state: its terms in order, and its columns."""
+    """A part of the invariants of goals, to be looked at in any state: its terms in order, and its columns."""
 
-    goal: str
+    goals: tuple[str, ...]
     nodes: tuple[Node, ...]
     columns: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Stated:
+    """Every clause in a state; `by` has the columns of the state."""
+
+    by: Mapping[str, Term]
+    clauses: Sequence[Term]
+
+
 class Invariants:
     """Invariants in a world, clause by clause."""
 
-    world: World
-    clauses: tuple[Clause, ...]
-    _known: dict[tuple[str | int, ...], Term] = field(default_factory=dict)
-
-    def in_(self, state: Mapping[Variable, Columns]) -> list[Term]:
-        """Each clause in a state."""
-        by = {f"{name}{inner}": term for name, of in state.items() for inner, term in of.items()}
-        found = []
+    def __init__(self, world: World, clauses: Iterable[Clause]) -> None:
+        """Clauses that say the same are one, of all their goals."""
+        self.world = world
+        by = _columns(world.state)
+        once: dict[Term, Clause] = {}
+        for clause in clauses:
+            term = as_term(world.script, clause.nodes, by)
+            goals = once[term].goals if term in once else ()
+            once[term] = replace(clause, goals=tuple(dict.fromkeys((*goals, *clause.goals))))
+        self.clauses = tuple(once.values())
+        self._anywhere = Stated(by, tuple(once))
+        self._known: dict[tuple[str | int, ...], Term] = {}
+        self._about: dict[str, list[int]] = {}
         for place, clause in enumerate(self.clauses):
+            for column in clause.columns:
+                self._about.setdefault(column, []).append(place)
+
+    def in_(self, state: Mapping[Variable, Columns], like: Stated | None = None) -> Stated:
+        """Each clause in a state; `like` is a state of which it is not far."""
+        like = like or self._anywhere
+        by = _columns(state)
+        changed = {place for name, places in self._about.items() if by[name] != like.by[name] for place in places}
+        found = list(like.clauses)
+        for place in sorted(changed):
+            clause = self.clauses[place]
             key: tuple[str | int, ...] = (place, *[by[name].text for name in clause.columns])
-            term = self._known.get(key)
-            if term is None:
-                term = self._known[key] = as_term(self.world.script, clause.nodes, by)
-            found.append(term)
-        return found
+            if key not in self._known:
+                self._known[key] = as_term(self.world.script, clause.nodes, by)
+            found[place] = self._known[key]
+        return Stated(by, found)
+
+
+def _columns(state: Mapping[Variable, Columns]) -> dict[str, Term]:
+    return {f"{name}{inner}": term for name, of in state.items() for inner, term in of.items()}
 
 
 def clauses_of(goal: str, node: Node) -> Iterator[Clause]:
     """The clauses of an invariant of a goal."""
     for part in clauses(node):
         nodes = in_order(part)
-        yield Clause(goal, nodes, tuple(sorted({each.name for each in nodes if isinstance(each, Column)})))
+        yield Clause((goal,), nodes, tuple(sorted({each.name for each in nodes if isinstance(each, Column)})))
 
 
 def false_at_first(invariants: Invariants) -> list[Obligation]:
     """The goals whose invariants do not hold before `start`, where every column has a value."""
-    stated = zip(invariants.clauses, invariants.in_(invariants.world.initial), strict=True)
-    return [Obligation(g, What.FIRST) for g in dict.fromkeys(clause.goal for clause, holds in stated if holds != TRUE)]
+    stated = zip(invariants.clauses, invariants.in_(invariants.world.initial).clauses, strict=True)
+    goals = (goal for clause, holds in stated if holds != TRUE for goal in clause.goals)
+    return [Obligation(goal, What.FIRST) for goal in dict.fromkeys(goals)]
 
 
 def questions(invariants: Invariants) -> Iterator[Question]:
@@ -96,12 +123,12 @@ def questions(invariants: Invariants) -> Iterator[Question]:
             if flags not in known:
                 known[flags] = _before(invariants, flags)
             before = known[flags]
-            if FALSE in before.holds:
+            if FALSE in before.stated.clauses:
                 continue
             made = step(world, kind, before.state)
             wrong = _wrong(invariants, kind, made, before)
             if wrong and FALSE not in made.comes:
-                yield Question(kind, (*made.comes, *before.holds), wrong)
+                yield Question(kind, (*made.comes, *before.stated.clauses), wrong)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +136,7 @@ class _Before:
     """A state before a step: with every column that has but one value there, and what is assumed of the others."""
 
     state: Mapping[Variable, Columns]
-    holds: Sequence[Term]
+    stated: Stated
 
 
 def _before(invariants: Invariants, flags: Iterable[tuple[Variable, bool]]) -> _Before:
@@ -117,14 +144,16 @@ def _before(invariants: Invariants, flags: Iterable[tuple[Variable, bool]]) -> _
     world = invariants.world
     state = {**world.state, **{name: {"": TRUE if value else FALSE} for name, value in flags}}
     places = {term.text: (name, inner) for name, of in world.state.items() for inner, term in of.items()}
+    stated = invariants.in_(state)
     while True:
-        holds = invariants.in_(state)
-        settled = {variable.text: value for term in holds for variable, value in world.script.literals(term)}
+        literals = (each for term in stated.clauses for each in world.script.literals(term))
+        settled = {variable.text: value for variable, value in literals}
         if not settled:
-            return _Before(state, holds)
+            return _Before(state, stated)
         for text, value in settled.items():
             name, inner = places[text]
             state[name] = {**state[name], inner: value}
+        stated = invariants.in_(state, stated)
 
 
 def _cases(world: World, kind: EventKind) -> Iterator[frozenset[tuple[Variable, bool]]]:
@@ -155,9 +184,11 @@ def _wrong(invariants: Invariants, kind: EventKind, made: Step, before: _Before)
     for goal, breaks in (*made.stopped.items(), *made.broken.items()):
         of = breaks if goal in BUILT_IN else script.and_((unstopped, breaks))
         found.setdefault(Obligation(goal, What.UNBROKEN, kind), []).append(of)
-    for clause, was, holds in zip(invariants.clauses, before.holds, invariants.in_(made.after), strict=True):
+    after = invariants.in_(made.after, before.stated)
+    for clause, was, holds in zip(invariants.clauses, before.stated.clauses, after.clauses, strict=True):
         if holds != was:
             lost = script.and_((goes, script.not_(holds)))
-            found.setdefault(Obligation(clause.goal, What.KEPT, kind), []).append(lost)
+            for goal in clause.goals:
+                found.setdefault(Obligation(goal, What.KEPT, kind), []).append(lost)
     joined = {obligation: script.or_(terms) for obligation, terms in found.items()}
     return {obligation: term for obligation, term in joined.items() if term != FALSE}

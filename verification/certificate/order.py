@@ -84,12 +84,14 @@ def owed_after(
 
 def _due(write: Expressions, program: Program, owed: Owed, before: Scope) -> Term:
     """Whether an answer is owed, and can come."""
-    call = before.old[owed.call]
+    flag, call = before.old[owed.flag][""], before.old[owed.call]
+    if flag == FALSE:
+        return FALSE
     its = {name: {inner: call[f".{name}{inner}"] for inner in names(t)} for name, t in owed.args.fields}
     answer = Scope(
         before.old, before.old, {**its, "reason": constant(write.numbering, "exhausted", REASON)}, before.now
     )
-    return write.script.and_((before.old[owed.flag][""], write.holds(program.events[owed.answer].possible, answer)))
+    return write.script.and_((flag, write.holds(program.events[owed.answer].possible, answer)))
 
 
 def _answers(write: Expressions, owed: Owed, before: Scope) -> Term:

@@ -82,11 +82,15 @@ class Script:
 
     def _junction(self, op: str, of: Iterable[Term], unit: Term, zero: Term) -> Term:
         found: dict[str, Term] = {}
+        against: set[str] = set()  # what parts are the negation of
         for term in of:
             inner = self._parts.get(term.text)
             for part in inner[1] if inner is not None and inner[0] == op else (term,):
-                if part == zero or self.not_(part).text in found:
+                how, denied = self._parts.get(part.text, ("", ()))
+                if part == zero or part.text in against or (how == "not" and denied[0].text in found):
                     return zero
+                if how == "not":
+                    against.add(denied[0].text)
                 if part != unit:
                     found[part.text] = part
         if len(found) < 2:
