@@ -7,8 +7,12 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test lint proto fuzz-nightly mutants-nightly clean
 
-demo: $(VENV)/ready-ml
+demo: $(VENV)/ready-ml rules/card_support/certificate.json
 	@$(BIN)/charter demo rules/card_support
+
+%/certificate.json: %/*.charter $(VENV)/ready-ml
+	@echo "proving $*"
+	@$(BIN)/charter verify $* --certificate $@
 
 test: $(VENV)/ready-dev
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)

@@ -12,6 +12,7 @@ import click
 
 from charter.dsl.program import Program
 from charter.engine.audit import verify
+from charter.engine.certified import CERTIFICATE_NAME, objections
 from charter.engine.command_line import FOLDER as _FOLDER
 from charter.engine.command_line import Mistake
 from charter.engine.command_line import program_of as _program
@@ -37,6 +38,7 @@ __all__ = [
 ]
 
 _SQLITE = "sqlite:///"
+_log = logging.getLogger(__name__)
 
 _STORE = click.option("--store", metavar="URL", help=f"Where conversations are stored.  [default: {DEFAULT_STORE}]")
 _CONFIG = click.option(
@@ -51,14 +53,28 @@ _CONFIG = click.option(
 @click.option("--listen", default="127.0.0.1:0", show_default=True, help="host:port; port 0 takes a free one.")
 @click.option("--reflection", is_flag=True, help="Let clients ask for the contracts. Not for production.")
 @click.option("--workers", type=click.IntRange(1, MOST), default=1, show_default=True, help="Processes on one port.")
+@click.option("--allow-unproved", is_flag=True, help="Serve a policy without a valid certificate. For development.")
 @click.option("--shared", is_flag=True, hidden=True)  # this is one of several workers
+@click.option("--certified", metavar="DIGEST", hidden=True)  # the policy that it has been checked to be proved
 def serve_command(
-    folder: Path, config: Path | None, store: str | None, listen: str, reflection: bool, workers: int, shared: bool
+    folder: Path,
+    config: Path | None,
+    store: str | None,
+    listen: str,
+    reflection: bool,
+    workers: int,
+    allow_unproved: bool,
+    shared: bool,
+    certified: str | None,
 ) -> None:
-    """Serves conversations under the policy in POLICY_DIR, and prints `listening on HOST:PORT` when it can."""
+    """Serves conversations under the policy in POLICY_DIR, and prints `listening on HOST:PORT` when it can.
+
+    The policy's certificate (`certificate.json` beside it, or what the deployment names) must show that it is proved.
+    """
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     program = _program(folder)
     deployment = _deployment(folder, config)
+    proved = _still_proved(program, certified) if shared else _proved(folder, program, deployment, allow_unproved)
     path = _store_path(store, deployment)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -69,11 +85,13 @@ def serve_command(
             listen=listen,
             reflection=reflection,
             shared=shared,
+            proved=proved,
         )
         if workers == 1:
             _until_signalled(program, settings)
         else:
             arguments = ["serve", str(folder), "--store", f"{_SQLITE}{path}", *(["--reflection"] * reflection)]
+            arguments += ["--certified", program.digest] if proved else []
             _share([*arguments, *(["--config", str(config)] if config else [])], workers, settings)
     except (StoreError, KernelFault, CannotServe, CannotShare, TooMany) as error:
         raise Mistake(str(error)) from error
@@ -81,6 +99,23 @@ def serve_command(
         if shares := errors.subgroup(CannotShare):
             raise Mistake(str(shares.exceptions[0])) from errors
         raise
+
+
+def _proved(folder: Path, program: Program, deployment: Deployment, allow_unproved: bool) -> bool:
+    """Whether the policy is proved; where it is not, and that is not allowed, nothing is served."""
+    why = objections(program, deployment.certificate or folder / CERTIFICATE_NAME)
+    if why and not allow_unproved:
+        raise Mistake("\n".join(("the policy is not proved, so it is not served", *why)))
+    for objection in ("THE POLICY IS NOT PROVED; it is served all the same", *why) if why else ():
+        _log.warning(objection)
+    return not why
+
+
+def _still_proved(program: Program, certified: str | None) -> bool:
+    """Whether the policy was proved when this worker was started; it must not be another one by now."""
+    if certified not in (None, program.digest):
+        raise Mistake("the policy has changed since its certificate was checked")
+    return certified is not None
 
 
 def _until_signalled(program: Program, settings: Settings) -> None:

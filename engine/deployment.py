@@ -36,6 +36,7 @@ class Deployment:
     tools: Mapping[str, str] = field(default_factory=dict)  # name, or * for all others, to host:port
     store: str | None = None  # a URL
     key_file: Path | None = None
+    certificate: Path | None = None  # what the policy's proof is checked from
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +61,25 @@ def read_deployment(path: Path) -> Deployment | BadDeployment:
 def parse_deployment(document: _Table, text: str, path: Path) -> Deployment | BadDeployment:
     """The deployment in a document; `text` is what it was read from, to say the line of a complaint."""
     reading = _Reading(text, path)
-    reading.known(document, "", {"agents", "tools", "store", "audit"})
+    reading.known(document, "", {"agents", "tools", "store", "audit", "proof"})
     store, audit = reading.table(document, "store"), reading.table(document, "audit")
+    proof = reading.table(document, "proof")
     reading.known(store, "store", {"url"})
     reading.known(audit, "audit", {"key_file"})
+    reading.known(proof, "proof", {"certificate"})
     agents = reading.agents(reading.table(document, "agents"))
     tools = reading.tools(reading.table(document, "tools"))
     url, key_file = reading.text(store, "store", "url"), reading.text(audit, "audit", "key_file")
+    certificate = reading.text(proof, "proof", "certificate")
     if reading.complaints:
         return BadDeployment(tuple(reading.complaints))
-    return Deployment(agents, tools, _absolute(url, path), path.parent / key_file if key_file else None)
+    return Deployment(
+        agents,
+        tools,
+        _absolute(url, path),
+        path.parent / key_file if key_file else None,
+        path.parent / certificate if certificate else None,
+    )
 
 
 class _Reading:

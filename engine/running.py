@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import grpc.aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from charter.engine.audit import AuditReport, verify
+from charter.engine.certified import PROOF
 from charter.engine.child import child
 from charter.engine.script import Cast
 from charter.engine.store import read_key
@@ -56,10 +58,24 @@ async def running(folder: Path, cast: Cast, work: Path, show: Print) -> AsyncIte
             addresses[name] = await processes[name].enter_async_context(starting)
             show(f"{name} listens on {addresses[name]} after {time.monotonic() - began:.1f} s")
         config.write_text(_deployment(cast, addresses, key_file), "utf-8")
-        serve = ["charter", "serve", str(folder), "--config", str(config), "--store", f"sqlite:///{store}"]
+        serve = [
+            "charter",
+            "serve",
+            str(folder),
+            "--config",
+            str(config),
+            "--store",
+            f"sqlite:///{store}",
+            "--allow-unproved",
+        ]
         address = await closing.enter_async_context(child(serve, here / "serve.log", show))
         show(f"charter serve {folder} listens on {address}; its store is {store}")
         channel = await closing.enter_async_context(grpc.aio.insecure_channel(address))
+        proof = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service=PROOF))
+        proved = proof.status == health_pb2.HealthCheckResponse.SERVING
+        show(
+            f"the policy is {'proved: its certificate was checked' if proved else 'NOT PROVED: it has no certificate'}"
+        )
         stub = conversations_pb2_grpc.ConversationsStub(channel)
         yield Running(stub, f"sqlite:///{store}", key_file, processes)
 

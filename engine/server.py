@@ -14,6 +14,7 @@ from grpc_health.v1.health import aio as health  # type: ignore[attr-defined]  #
 from grpc_reflection.v1alpha import reflection
 
 from charter.dsl.program import Program
+from charter.engine.certified import PROOF
 from charter.engine.clock import Clock, SystemClock
 from charter.engine.conversations import Conversations
 from charter.engine.deployment import Deployment
@@ -37,7 +38,10 @@ class CannotServe(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What an operator decides. `listen` is `host:port`, port 0 for a free one; `shared`: other servers listen too."""
+    """What an operator decides. `listen` is `host:port`, port 0 for a free one; `shared`: other servers listen too.
+
+    `proved`: the policy's certificate was checked; clients can ask health about `charter.proof`.
+    """
 
     store: Path
     key: Key
@@ -45,6 +49,7 @@ class Settings:
     listen: str
     reflection: bool = False
     shared: bool = False
+    proved: bool = False
     clock: Clock = field(default_factory=SystemClock)
 
 
@@ -112,6 +117,8 @@ async def _serve(
     await server.start()
     for name in ("", SERVICE):
         await state.set(name, health_pb2.HealthCheckResponse.SERVING)
+    proof = health_pb2.HealthCheckResponse.SERVING if settings.proved else health_pb2.HealthCheckResponse.NOT_SERVING
+    await state.set(PROOF, proof)
     ready(f"{settings.listen.rpartition(':')[0]}:{port}")
     try:
         await stop.wait()

@@ -57,6 +57,21 @@ def test_the_kernel_and_the_semantics_share_no_evaluation_code() -> None:
     assert not {m for m in semantics if m.startswith("charter.engine")}
 
 
+def test_the_engine_knows_no_more_of_verification_than_the_check_of_certificates() -> None:
+    modules = {module for file in (ROOT / "engine").rglob("*.py") for module in imports_of(file)}
+    known = {module for module in modules if module.startswith("charter.verification")}
+    assert known
+    assert all(module.startswith("charter.verification.certificate.") for module in known), known
+
+
+def test_the_check_of_certificates_shares_no_code_with_the_prover() -> None:
+    """It imports of `verification` only itself, so that both would have to make the same mistake."""
+    for file in (ROOT / "verification" / "certificate").glob("*.py"):
+        used = {module for module in imports_of(file) if module.startswith("charter.verification")}
+        assert all(module.startswith("charter.verification.certificate") for module in used), f"{file.name}: {used}"
+        assert not {module for module in imports_of(file) if module.split(".")[0] == "z3"}
+
+
 def test_only_the_rule_kernel_imports_durable_rules() -> None:
     importers = {
         file.name

@@ -57,12 +57,13 @@ def test_a_deployment_that_cannot_be_read_exits_2(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("store", ["postgresql://somewhere", "sqlite:///"])
 def test_a_store_that_is_none_exits_2(tmp_path: Path, store: str) -> None:
-    assert charter("serve", policy_folder(tmp_path / "policy"), "--store", store).exit_code == 2
+    assert charter("serve", policy_folder(tmp_path / "policy"), "--allow-unproved", "--store", store).exit_code == 2
 
 
 def test_an_address_that_is_taken_exits_2(tmp_path: Path) -> None:
     folder = policy_folder(tmp_path / "policy")
-    result = charter("serve", folder, "--store", f"sqlite:///{tmp_path / 'x.db'}", "--listen", "256.0.0.1:1")
+    store = f"sqlite:///{tmp_path / 'x.db'}"
+    result = charter("serve", folder, "--allow-unproved", "--store", store, "--listen", "256.0.0.1:1")
     assert result.exit_code == 2
     assert "cannot listen on 256.0.0.1:1" in result.stderr
 

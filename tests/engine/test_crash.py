@@ -58,7 +58,15 @@ class Place:
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[Process]:
         """`charter serve` runs here; at the end it is told to stop, and has, unless it is gone."""
-        arguments = ["serve", str(self.folder / "policy"), "--store", self.url, "--listen", self.listen]
+        arguments = [
+            "serve",
+            str(self.folder / "policy"),
+            "--store",
+            self.url,
+            "--listen",
+            self.listen,
+            "--allow-unproved",
+        ]
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "charter", *arguments, stdout=asyncio.subprocess.PIPE
         )

@@ -97,7 +97,19 @@ async def site(folder: Path) -> AsyncIterator[Site]:
         f'[agents.classify]\naddress = "{at["agent"]}"\n[tools."*"]\naddress = "{at["tools"]}"\n', "utf-8"
     )
     script, store = str(folder / "script.jsonl"), f"sqlite:///{folder / 'charter.db'}"
-    serve = ["-m", "charter", "serve", str(policy), "--store", store, "--listen", at["server"], "--workers", "2"]
+    serve = [
+        "-m",
+        "charter",
+        "serve",
+        str(policy),
+        "--store",
+        store,
+        "--listen",
+        at["server"],
+        "--workers",
+        "2",
+        "--allow-unproved",
+    ]
     agent = Phoenix(["-m", "charter.agents", "scripted", "--script", script, "--listen", at["agent"]])
     tools = Phoenix([TOOLBOX, at["tools"], str(folder / "calls.log")])
     server = Phoenix(serve)

@@ -32,6 +32,8 @@ address = "127.0.0.1:7004"
 url = "sqlite:///data/charter.db"
 [audit]
 key_file = "secret/audit.key"
+[proof]
+certificate = "proofs/certificate.json"
 """,
     )
     assert read_deployment(path) == Deployment(
@@ -39,6 +41,7 @@ key_file = "secret/audit.key"
         tools={"*": "127.0.0.1:7003", "find_account": "127.0.0.1:7004"},
         store=f"sqlite:///{tmp_path}/data/charter.db",
         key_file=tmp_path / "secret/audit.key",
+        certificate=tmp_path / "proofs/certificate.json",
     )
 
 
@@ -62,7 +65,7 @@ def test_an_empty_file_leaves_everything_to_the_defaults(tmp_path: Path) -> None
         ('[agents.a]\naddress = "a:1"\nhedge_ms = 0', ":3: `hedge_ms` in [agents.a] must be a whole number above 0"),
         ('[tools.a]\naddress = "bank"', ":2: `bank` is no address of tool `a`"),
         ("[agents.classify]\naddress = 7001", ":2: `address` in [agents.classify] must be a text"),
-        ('[stores]\nurl = "x"', ":1: unknown key `stores`; there are `agents`, `audit`, `store`, `tools`"),
+        ('[stores]\nurl = "x"', ":1: unknown key `stores`; there are `agents`, `audit`, `proof`, `store`, `tools`"),
         ('store = "sqlite:///x.db"', ":1: `store` must be a table: write [store]"),
         ("[store]\nurl = ", ": Invalid value (at end of document)"),
     ],
