@@ -10,7 +10,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 demo: $(VENV)/ready-ml rules/card_support/certificate.json
 	@$(BIN)/charter demo rules/card_support
 
-%/certificate.json: %/*.charter $(VENV)/ready-ml
+.SECONDEXPANSION:
+%/certificate.json: $$(wildcard $$*/*.charter) $(VENV)/ready-ml
 	@echo "proving $*"
 	@$(BIN)/charter verify $* --certificate $@
 

@@ -40,7 +40,8 @@ class Evaluated:
         self.solver.setOption("incremental", "true")
         self.solver.setOption("produce-models", "true")
         self.tell("(set-logic ALL)")
-        self.tell(world.script.printed([*terms, *inputs]))
+        text, self.names = world.script.printed([*terms, *inputs])
+        self.tell(text)
 
     def tell(self, text: str) -> str:
         """Gives commands to cvc5, and has what it says."""
@@ -54,11 +55,15 @@ class Evaluated:
     def at(self, state: Mapping[Variable, Columns], event: Event) -> Iterator[str]:
         """The commands that put a state and an event in."""
         for variable, given in state.items():
-            yield from _set(self.world.state[variable], given)
+            yield from self._set(self.world.state[variable], given)
         fields = self.world.program.events[self.kind].fields
         for name, type_ in fields:
-            yield from _set(self.world.fields(self.kind)[name], self.value(event.fields[name], type_))
-        yield f"(assert (= {self.world.now(self.kind).text} {event.now}))"
+            yield from self._set(self.world.fields(self.kind)[name], self.value(event.fields[name], type_))
+        yield from self._set({"": self.world.now(self.kind)}, {"": number(event.now)})
+
+    def _set(self, variables: Columns, given: Columns) -> Iterator[str]:
+        for name, term in variables.items():
+            yield f"(assert (= {self.names[term.text]} {given[name].text}))"
 
     def value(self, value: object, type_: object, places: int = 0) -> Columns:
         """The columns of a plain value."""
@@ -66,26 +71,10 @@ class Evaluated:
 
     def values(self, terms: list[Term]) -> dict[str, str]:
         """The values of terms where everything is put in."""
-        asked = list(dict.fromkeys(t.text for t in terms if t.value is None))
-        found = {t.text: t.text for t in terms if t.value is not None}
-        if not asked:
-            return found
+        asked = list(dict.fromkeys(self.names[term.text] for term in terms if term.value is None))
         said = self.tell(f"(get-value ({' '.join(asked)}))").strip()
-        pairs = said[2:-2].split(") (") if ") (" in said else [said[2:-2]]
-        return found | dict(_pair(pair) for pair in pairs)
-
-
-def _pair(text: str) -> tuple[str, str]:
-    if text.startswith("|"):
-        name, _, rest = text[1:].partition("|")
-        return f"|{name}|", rest.strip()
-    name, _, rest = text.partition(" ")
-    return name if name.startswith("$") else f"|{name}|", rest
-
-
-def _set(variables: Columns, given: Columns) -> Iterator[str]:
-    for name, term in variables.items():
-        yield f"(assert (= {term.text} {given[name].text}))"
+        values = dict(pair.split(" ", 1) for pair in said[2:-2].split(") ("))
+        return {term.text: values[self.names[term.text]] if term.value is None else term.text for term in terms}
 
 
 @dataclass(slots=True)

@@ -1,7 +1,7 @@
 """Whether a certificate holds for a policy: everything in it is checked, and nothing of it believed."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TypeAlias
@@ -21,7 +21,7 @@ from charter.verification.certificate.obligations import (
 )
 from charter.verification.certificate.reader import Node, Unreadable, as_term, in_order, read
 from charter.verification.certificate.script import Script, Sort, Term
-from charter.verification.certificate.solvers import Failed, Limits, Solvers, solvers
+from charter.verification.certificate.solvers import Answers, Failed, Limits, Solvers, solvers
 from charter.verification.certificate.world import World, world_of
 
 FACTS = "facts"
@@ -150,12 +150,17 @@ def _condition(text: str, by: Mapping[str, Term]) -> Node:
 def _asked(invariants: Invariants, limits: Limits) -> tuple[Flaw, ...]:
     """Where a step does what it may not, or where the solver does not say that it does not."""
     script = invariants.world.script
+    asked: dict[str, Future[Answers]] = {}
     with solvers(limits) as opened, ThreadPoolExecutor(limits.processes) as pool:
-        waiting = [
-            pool.submit(_answered, opened, script, question, _near(script, question))
-            for question in questions(invariants)
-        ]
-        return tuple(flaw for each in waiting for flaw in each.result())
+        waiting: list[tuple[Question, Future[Answers]]] = []
+        for question in questions(invariants):
+            text = _near(script, question)
+            if text not in asked:
+                asked[text] = pool.submit(opened.ask, text)
+            waiting.append((question, asked[text]))
+        failing = [question for question, answer in waiting if answer.result() != ("unsat",)]
+        found = pool.map(lambda question: tuple(_singled(opened, script, question)), failing)
+        return tuple(flaw for flaws in found for flaw in flaws)
 
 
 def _near(script: Script, question: Question) -> str:
@@ -163,23 +168,22 @@ def _near(script: Script, question: Question) -> str:
     wrong = script.or_(question.wrong.values())
     about = script.mentioned([wrong])
     near = [term for term in question.assumed if script.mentioned([term]) & about]
-    return _script(script, near, (wrong,)) + f"\n(assert {wrong.text})"
+    text, names = script.printed([wrong, *near])
+    return "\n".join([text, *(f"(assert {names[term.text]})" for term in (*near, wrong))])
 
 
-def _script(script: Script, assumed: Sequence[Term], more: Sequence[Term]) -> str:
-    return "\n".join([script.printed([*assumed, *more]), *(f"(assert {term.text})" for term in assumed)])
-
-
-def _answered(solver: Solvers, script: Script, question: Question, near: str) -> tuple[Flaw, ...]:
-    """All at once; where that does not go well, one by one, to say what is wrong."""
-    if solver.ask(near) == ("unsat",):
-        return ()
-    cases = tuple(question.wrong.values())
-    answers = solver.ask(_script(script, question.assumed, cases), tuple(term.text for term in cases))
+def _singled(solver: Solvers, script: Script, question: Question) -> Iterator[Flaw]:
+    """What could go wrong one by one, with all that is assumed."""
+    text, names = script.printed([*question.assumed, *question.wrong.values()])
+    asserted = [f"(assert {names[term.text]})" for term in question.assumed]
+    cases = tuple(names[term.text] for term in question.wrong.values())
+    answers = solver.ask("\n".join([text, *asserted]), cases)
     if isinstance(answers, Failed):
-        return (Flaw(f"not decided: {answers.why}", None, question.kind),)
-    pairs = zip(question.wrong, answers, strict=True)
-    return tuple(_flaw(obligation, answer) for obligation, answer in pairs if answer != "unsat")
+        yield Flaw(f"not decided: {answers.why}", None, question.kind)
+        return
+    for obligation, answer in zip(question.wrong, answers, strict=True):
+        if answer != "unsat":
+            yield _flaw(obligation, answer)
 
 
 def _flaw(of: Obligation, answer: str = "sat") -> Flaw:

@@ -47,38 +47,48 @@ def owed_by(program: Program) -> tuple[Owed, ...]:
     return (*(Owed(name, RecordType(name, ())) for name in program.agents), *tools)
 
 
-def in_order(write: Expressions, program: Program, kind: EventKind, before: Scope) -> list[Term]:
+def due(write: Expressions, program: Program, before: Scope) -> Mapping[EventKind, Term]:
+    """Whether each answer is owed, and can come."""
+    return {each.answer: _due(write, program, each, before) for each in owed_by(program)}
+
+
+def in_order(
+    write: Expressions, program: Program, kind: EventKind, before: Scope, owed: Mapping[EventKind, Term]
+) -> list[Term]:
     """That an event of that kind keeps the order: where all these hold."""
     script = write.script
     assumed = program.assumptions.get(kind)
     keeps = [script.le(before.old[CLOCK][""], before.now)]
     keeps.append(TRUE if assumed is None else write.holds(assumed, before))
-    owed = owed_by(program)
-    due = {each.answer: _due(write, program, each, before) for each in owed}
-    answers = script.or_(_answers(write, each, before) for each in owed if each.answer == kind)
-    answered = script.and_((due.get(kind, FALSE), answers))
-    for answer, is_due in due.items():
+    answers = script.or_(_answers(write, each, before) for each in owed_by(program) if each.answer == kind)
+    answered = script.and_((owed.get(kind, FALSE), answers))
+    for answer, is_due in owed.items():
         keeps.append(script.or_((script.not_(is_due), answers if answer == kind else answered)))
     return keeps
 
 
 def owed_after(
-    write: Expressions, program: Program, kind: EventKind, before: Scope, acts: Iterable[Act]
+    write: Expressions,
+    program: Program,
+    kind: EventKind,
+    before: Scope,
+    owed: Mapping[EventKind, Term],
+    acts: Iterable[Act],
 ) -> Mapping[Variable, Columns]:
     """What is owed after a step: what it exhausts, and what was owed, could have come and is not this event."""
     script = write.script
     found: dict[Variable, Columns] = {}
     exhausted = [act for act in acts if act.kind is ActKind.EXHAUSTED]
     for each in owed_by(program):
-        due = FALSE if each.answer == kind else _due(write, program, each, before)
+        is_due = FALSE if each.answer == kind else owed[each.answer]
         nothing = constant(write.numbering, least(each.args), each.args)
-        call = chosen(script, due, before.old[each.call], nothing)
+        call = chosen(script, is_due, before.old[each.call], nothing)
         for act in exhausted:
             if act.name == each.of:
-                due = script.or_((act.leaves, due))
+                is_due = script.or_((act.leaves, is_due))
                 args = {f".{name}{inner}": term for name, arg in act.args.items() for inner, term in arg.items()}
                 call = chosen(script, act.leaves, shaped(args, call), call)
-        found |= {each.flag: {"": due}, each.call: call}
+        found |= {each.flag: {"": is_due}, each.call: call}
     return found
 
 

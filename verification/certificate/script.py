@@ -3,7 +3,7 @@
 Two sorts are enough: `Bool` and `Int`. What can be seen to be constant is, so that most of a step vanishes.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -176,23 +176,29 @@ class Script:
 
     # --- as text
 
-    def printed(self, roots: Sequence[Term]) -> str:
-        """The declarations and definitions that the roots need, each before its use."""
+    def printed(self, roots: Iterable[Term]) -> tuple[str, Mapping[str, str]]:
+        """The declarations and definitions that the roots need, each before its use; and what each term is called.
+
+        Names say nothing but the order in which they are met, so what differs in names only is the same text.
+        """
         lines: list[str] = []
-        done: set[str] = set()
-        todo = [(root, False) for root in reversed(roots)]
+        names: dict[str, str] = {}
+        todo = [(root, False) for root in reversed(list(roots))]
         while todo:
             term, ready = todo.pop()
-            if term.text in done or term.value is not None:
+            if term.text in names:
                 continue
             op, parts = self._parts.get(term.text, ("", ()))
-            if not op:
-                lines.append(f"(declare-const {term.text} {term.sort})")
+            if term.value is not None:
+                names[term.text] = term.text
+            elif not op:
+                names[term.text] = f"x{len(names)}"
+                lines.append(f"(declare-const {names[term.text]} {term.sort})")
             elif ready:
-                lines.append(f"(define-fun {term.text} () {term.sort} ({op} {' '.join(p.text for p in parts)}))")
+                names[term.text] = f"x{len(names)}"
+                body = " ".join([names[part.text] for part in parts])
+                lines.append(f"(define-fun {names[term.text]} () {term.sort} ({op} {body}))")
             else:
                 todo.append((term, True))
                 todo.extend((part, False) for part in reversed(parts))
-                continue
-            done.add(term.text)
-        return "\n".join(lines)
+        return "\n".join(lines), names

@@ -31,6 +31,7 @@ from charter.dsl.program import (
 from charter.verification.certificate.acts import Act, excluded, wanted, within_bounds
 from charter.verification.certificate.columns import Columns, chosen, equal, inhabited, shaped
 from charter.verification.certificate.expressions import Expressions, Scope
+from charter.verification.certificate.order import CLOCK, due, in_order, owed_after
 from charter.verification.certificate.script import FALSE, TRUE, Term
 from charter.verification.certificate.world import World
 
@@ -80,9 +81,11 @@ def step(world: World, kind: EventKind, state: Mapping[Variable, Columns]) -> St
     }
     watching = _Watching(write, program, old, dict(fired.values), now, judged=script.not_(over))
     _observe(watching, kind, fields, fired, acts)
-    after = {**watching.state, **world.order_after(before, kind, acts)}
+    owed = due(write, program, before)
+    comes = [*world.within(kind), write.holds(info.possible, before), *in_order(write, program, kind, before, owed)]
+    after = {**watching.state, CLOCK: {"": now}, **owed_after(write, program, kind, before, owed, acts)}
     broken = {name: script.or_(found) for name, found in watching.broken.items()}
-    return Step(world.comes(before, kind), stopped, broken, after)
+    return Step(comes, stopped, broken, after)
 
 
 # --- opening and arrival ---------------------------------------------------------------------------------------------

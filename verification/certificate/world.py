@@ -3,12 +3,11 @@
 `clock` and what is owed are no variables of the program: they are the order of a conversation (`order.py`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from charter.dsl.program import EventKind, Program, Variable, VariableInfo
 from charter.dsl.types import BOOL, INT64_MIN, TIME, BagType, Type
-from charter.verification.certificate.acts import Act
 from charter.verification.certificate.columns import (
     Columns,
     Numbering,
@@ -18,8 +17,8 @@ from charter.verification.certificate.columns import (
     least,
     limits_of,
 )
-from charter.verification.certificate.expressions import Expressions, Scope
-from charter.verification.certificate.order import CLOCK, in_order, owed_after, owed_by
+from charter.verification.certificate.expressions import Expressions
+from charter.verification.certificate.order import CLOCK, owed_by
 from charter.verification.certificate.script import FALSE, Script, Term, number
 
 UNCERTAIN = 2  # so many uncertain calls of a tool are known one by one
@@ -56,17 +55,11 @@ class World:
         """When an event of that kind comes."""
         return _fresh(self.script, f"{kind}: now", TIME)[""]
 
-    def comes(self, before: Scope, kind: EventKind) -> list[Term]:
-        """That an event of that kind, its fields within their types, can come in a state: where all these hold."""
-        script, numbering, info = self.script, self.numbering, self.program.events[kind]
-        within = [inhabited(script, numbering, type_, before.its[name]) for name, type_ in info.fields]
-        within.append(inhabited(script, numbering, TIME, {"": before.now}))
-        possible = self.write.holds(info.possible, before)
-        return [*within, possible, *in_order(self.write, self.program, kind, before)]
-
-    def order_after(self, before: Scope, kind: EventKind, acts: Iterable[Act]) -> Mapping[Variable, Columns]:
-        """What the order of the conversation remembers after a step."""
-        return {CLOCK: {"": before.now}, **owed_after(self.write, self.program, kind, before, acts)}
+    def within(self, kind: EventKind) -> list[Term]:
+        """That the fields of an event of that kind are within their types: where all these hold."""
+        script, numbering, fields = self.script, self.numbering, self.fields(kind)
+        found = [inhabited(script, numbering, t, fields[name]) for name, t in self.program.events[kind].fields]
+        return [*found, inhabited(script, numbering, TIME, {"": self.now(kind)})]
 
 
 def world_of(program: Program, texts: Mapping[str, int]) -> World:
