@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, update
 from sqlalchemy.exc import DBAPIError
 
 from .chain import Key, LogEntry, Row, Sealed, next_head, row_mac
-from .commit import Committed, Digest, Head
+from .commit import Committed, Head
 from .database import Database
 from .errors import StoreError
 from .insert import insert_rows
@@ -36,17 +36,15 @@ def write_group(database: Database, key: Key, group: Sequence[Sealed]) -> list[O
 
 def _write_together(database: Database, key: Key, group: Sequence[Sealed]) -> list[Outcome]:
     with database.turn(), database.writer.begin() as connection:
-        outcomes = write_commits(connection, group)
+        outcomes, end = write_commits(connection, group)
         if rows := [outcome[1] for outcome in outcomes if isinstance(outcome, tuple)]:
-            _extend_log(connection, key, rows)
+            _extend_log(connection, key, end, rows)
     return [outcome[0] if isinstance(outcome, tuple) else outcome for outcome in outcomes]
 
 
-def _extend_log(connection: Connection, key: Key, rows: Sequence[Row]) -> None:
-    # INVARIANT: the head's row is read and locked within the transaction, so that the writers of several processes
-    # extend one log one after the other; FOR UPDATE says so to PostgreSQL, on SQLite the transaction itself does.
-    found = connection.execute(select(head.c.position, head.c.mac).with_for_update()).one()
-    end = Head(found.position, Digest(found.mac))
+def _extend_log(connection: Connection, key: Key, end: Head, rows: Sequence[Row]) -> None:
+    # INVARIANT: `end` was read in this transaction, which holds the write lock from its beginning, so that the writers
+    # of several processes extend one log one after the other.
     entries = []
     for row in rows:
         entry = _entry(key, end.position + 1, row)

@@ -6,7 +6,7 @@ event loop is busy.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -15,7 +15,8 @@ from sqlalchemy import Connection, Table
 Rows: TypeAlias = "Sequence[tuple[Any, ...]]"
 """Rows with the values of some columns, in the order in which those are named."""
 
-LARGEST = 64
+LARGEST = 32
+"""Rows of one statement. Every number up to it makes a statement of its own, which is prepared once."""
 _PLACES = {"qmark": "?", "format": "%s", "pyformat": "%s"}
 
 
@@ -31,18 +32,10 @@ def put_rows(connection: Connection, table: Table, columns: tuple[str, ...], row
 
 def _write(connection: Connection, table: Table, columns: tuple[str, ...], key: tuple[str, ...], rows: Rows) -> None:
     place = _PLACES[connection.dialect.paramstyle]
-    for chunk in _chunks(rows):
+    for begin in range(0, len(rows), LARGEST):
+        chunk = rows[begin : begin + LARGEST]
         statement = _statement(table.name, columns, key, len(chunk), place)
         connection.exec_driver_sql(statement, tuple(value for row in chunk for value in row))
-
-
-def _chunks(rows: Rows) -> Iterator[Rows]:
-    """The rows in pieces whose sizes are powers of two, so that few statements are ever prepared."""
-    begin = 0
-    while left := len(rows) - begin:
-        size = min(LARGEST, 1 << (left.bit_length() - 1))
-        yield rows[begin : begin + size]
-        begin += size
 
 
 @lru_cache(maxsize=256)

@@ -31,6 +31,10 @@ _FAULTS: dict[int, type[Fault]] = {
 }
 
 
+_PREPARED = 256
+"""Statements that a connection keeps prepared: those of `insert.py` differ in the number of rows."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SqliteOptions:
     """`busy_ms`: how long to wait for another process; `max_pages`: how far the file may grow, in pages."""
@@ -117,7 +121,7 @@ def _engine(path: Path, pragmas: tuple[str, ...], begin: str, connections: int) 
     # mode=rw: a database that went away is an error, not a new and empty one.
     query = {"mode": "rw", "uri": "true"}
     url = URL.create("sqlite", database=f"file:{quote(str(path.absolute()))}", query=query)
-    engine = create_engine(url, pool_size=connections, max_overflow=0)
+    engine = create_engine(url, pool_size=connections, max_overflow=0, connect_args={"cached_statements": _PREPARED})
 
     def connected(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
         connection.isolation_level = None  # the driver's own BEGIN would come late and break savepoints

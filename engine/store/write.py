@@ -6,15 +6,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, bindparam, delete, or_, select, update
+from sqlalchemy import Connection, delete, or_, update
 
-from .chain import GENESIS, Row, Sealed, record_hash
+from .chain import Row, Sealed, record_hash
 from .commit import (
     Answered,
     Commit,
     Committed,
     Digest,
     Erased,
+    Head,
     IdempotencyKey,
     InFlight,
     Mismatch,
@@ -24,25 +25,11 @@ from .commit import (
 )
 from .errors import AlreadyRequested, Conflict, LeaseHeld, NotInFlight, OutboxRefused, Refused
 from .insert import insert_rows, put_rows
+from .stands import Place, Stand, StoredEntry, StoredRequest, move_entries, read_stands
 from .tables import conversations, outbox, personal, records, requests
 
 _Lease: TypeAlias = "tuple[str | None, int | None]"  # owner and expiry
 
-_CONVERSATIONS = select(
-    conversations.c.id,
-    conversations.c.version,
-    conversations.c.lease_owner,
-    conversations.c.lease_expires,
-    conversations.c.last_sequence,
-    conversations.c.last_hash,
-).where(conversations.c.id.in_(bindparam("ids", expanding=True)))
-_REQUESTS = select(requests).where(
-    requests.c.conversation.in_(bindparam("ids", expanding=True)),
-    requests.c.request_id.in_(bindparam("requests", expanding=True)),
-)
-_OUTBOX = select(outbox.c.key, outbox.c.conversation, outbox.c.status).where(
-    outbox.c.key.in_(bindparam("keys", expanding=True))
-)
 _CONVERSATION_COLUMNS = tuple(column.name for column in conversations.columns)
 _RECORD_COLUMNS = tuple(column.name for column in records.columns)
 _PERSONAL_COLUMNS = tuple(column.name for column in personal.columns)
@@ -50,17 +37,20 @@ _REQUEST_COLUMNS = tuple(column.name for column in requests.columns)
 _OUTBOX_COLUMNS = ("conversation", "sequence", "kind", "payload", "key", "status")
 
 
-def write_commits(connection: Connection, group: Sequence[Sealed]) -> list[tuple[Committed, Row] | Refused]:
-    """Every commit that is not refused is written, and its conversation's row is as returned.
+def write_commits(
+    connection: Connection, group: Sequence[Sealed]
+) -> tuple[list[tuple[Committed, Row] | Refused], Head]:
+    """Every commit that is not refused is written, and its conversation's row is as returned; with the log's end.
 
     Each is judged as if those before it had been written one by one. What is refused changes nothing.
     """
     outcomes: list[tuple[Committed, Row] | Refused] = []
     for run in _runs(group):
-        batch = _read(connection, run)
+        stands = read_stands(connection, [sealed.commit for sealed in run])
+        batch = _Batch(stands.conversations, stands.requests, stands.entries)
         outcomes += [batch.take(sealed) for sealed in run]
         batch.write(connection)
-    return outcomes
+    return outcomes, stands.head
 
 
 def _runs(group: Sequence[Sealed]) -> Iterator[list[Sealed]]:
@@ -74,41 +64,17 @@ def _runs(group: Sequence[Sealed]) -> Iterator[list[Sealed]]:
     yield run
 
 
-@dataclass(frozen=True, slots=True)
-class _Stand:
-    """Where a conversation stands, as far as the next commit must know."""
-
-    version: int = 0
-    lease_owner: str | None = None
-    lease_expires: int | None = None
-    last_sequence: int = 0
-    last_hash: str = GENESIS
-
-
-@dataclass(slots=True)
-class _Request:
-    digest: str
-    answered: bool
-    response: bytes | None
-
-
-@dataclass(slots=True)
-class _Entry:
-    conversation: str
-    status: Status
-
-
 @dataclass(slots=True)
 class _Batch:
     """What is stored, changed in memory by one commit after the other, and the rows to write."""
 
-    stands: dict[str, _Stand]
-    requests: dict[tuple[str, str], _Request]
-    entries: dict[str, _Entry]
+    stands: dict[str, Stand]
+    requests: dict[Place, StoredRequest]
+    entries: dict[str, StoredEntry]
     rows: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     records: list[tuple[Any, ...]] = field(default_factory=list)
     personal: list[tuple[Any, ...]] = field(default_factory=list)
-    changed: set[tuple[str, str]] = field(default_factory=set)
+    changed: set[Place] = field(default_factory=set)
     outbox: dict[str, tuple[Any, ...]] = field(default_factory=dict)  # new ones, by key
     moved: dict[str, Status] = field(default_factory=dict)  # those that were there, by key
     erased: list[Commit] = field(default_factory=list)
@@ -116,7 +82,7 @@ class _Batch:
     def take(self, sealed: Sealed) -> tuple[Committed, Row] | Refused:
         """The commit is part of the batch, or refused."""
         commit = sealed.commit
-        stand = self.stands.get(commit.conversation, _Stand())
+        stand = self.stands.get(commit.conversation, Stand())
         refused = (
             self._refused_request(commit)
             or _refused_lease(commit, stand)
@@ -131,7 +97,7 @@ class _Batch:
         chained = list(_chained(sealed, stand))
         row = _row(sealed, chained[-1] if chained else (stand.last_sequence, stand.last_hash))
         lease: _Lease = (commit.lease.owner, commit.lease.expires) if commit.lease else (None, None)
-        self.stands[commit.conversation] = _Stand(row.version, *lease, row.last_sequence, row.last_hash)
+        self.stands[commit.conversation] = Stand(row.version, *lease, row.last_sequence, row.last_hash)
         self.rows[commit.conversation] = _conversation_row(row, lease)
         self._add_records(sealed, stand, chained)
         self._add_requests(commit)
@@ -154,8 +120,7 @@ class _Batch:
         put_rows(connection, requests, _REQUEST_COLUMNS, asked)
         insert_rows(connection, outbox, _OUTBOX_COLUMNS, list(self.outbox.values()))
         for status in set(self.moved.values()):
-            keys = [key for key, after in self.moved.items() if after == status]
-            connection.execute(update(outbox).where(outbox.c.key.in_(keys)).values(status=status))
+            move_entries(connection, status, [key for key, after in self.moved.items() if after == status])
 
     # --- what is refused ---------------------------------------------------------------------------------------------
 
@@ -201,7 +166,7 @@ class _Batch:
 
     # --- what is written ---------------------------------------------------------------------------------------------
 
-    def _add_records(self, sealed: Sealed, stand: _Stand, chained: list[tuple[int, str]]) -> None:
+    def _add_records(self, sealed: Sealed, stand: Stand, chained: list[tuple[int, str]]) -> None:
         previous, conversation = stand.last_hash, sealed.commit.conversation
         for (sequence, own), record in zip(chained, sealed.records, strict=True):
             self.records.append(
@@ -214,7 +179,7 @@ class _Batch:
 
     def _add_requests(self, commit: Commit) -> None:
         for request in commit.requests:
-            self.requests[commit.conversation, request.id] = _Request(request.body_digest, False, None)
+            self.requests[commit.conversation, request.id] = StoredRequest(request.body_digest, False, None)
             self.changed.add((commit.conversation, request.id))
         for answer in commit.answers:
             found = self.requests[commit.conversation, answer.id]
@@ -224,7 +189,7 @@ class _Batch:
     def _add_outbox(self, sealed: Sealed, first: int) -> None:
         commit = sealed.commit
         for entry, payload in zip(commit.outbox, sealed.payloads, strict=True):
-            self.entries[entry.key] = _Entry(commit.conversation, "pending")
+            self.entries[entry.key] = StoredEntry(commit.conversation, "pending")
             row = (commit.conversation, first + entry.record, entry.kind, payload, entry.key, "pending")
             self.outbox[entry.key] = row
         for key in commit.taken:
@@ -243,26 +208,7 @@ class _Batch:
 _UNDONE = ("pending", "taken")
 
 
-def _read(connection: Connection, run: Sequence[Sealed]) -> _Batch:
-    """What is stored of all that the commits are about."""
-    commits = [sealed.commit for sealed in run]
-    ids = sorted({commit.conversation for commit in commits})
-    stands = {row[0]: _Stand(*row[1:]) for row in connection.execute(_CONVERSATIONS, {"ids": ids})}
-    asked = {request.id for commit in commits for request in commit.requests}
-    asked |= {answer.id for commit in commits for answer in commit.answers}
-    found: dict[tuple[str, str], _Request] = {}
-    if asked:
-        rows = connection.execute(_REQUESTS, {"ids": ids, "requests": sorted(asked)})
-        found = {(row[0], row[1]): _Request(*row[2:]) for row in rows}
-    keys = {entry.key for commit in commits for entry in commit.outbox}
-    keys.update(key for commit in commits for key in (*commit.taken, *commit.done))
-    entries: dict[str, _Entry] = {}
-    if keys:
-        entries = {row[0]: _Entry(*row[1:]) for row in connection.execute(_OUTBOX, {"keys": sorted(keys)})}
-    return _Batch(stands, found, entries)
-
-
-def _refused_lease(commit: Commit, stand: _Stand) -> Refused | None:
+def _refused_lease(commit: Commit, stand: Stand) -> Refused | None:
     if stand.lease_owner is None or stand.lease_expires is None:
         return None
     if stand.lease_owner == commit.owner or stand.lease_expires <= commit.now:
@@ -270,13 +216,13 @@ def _refused_lease(commit: Commit, stand: _Stand) -> Refused | None:
     return LeaseHeld(commit.conversation, Owner(stand.lease_owner), stand.lease_expires)
 
 
-def _refused_version(commit: Commit, stand: _Stand) -> Refused | None:
+def _refused_version(commit: Commit, stand: Stand) -> Refused | None:
     if stand.version == commit.expected_version:
         return None
     return Conflict(commit.conversation, commit.expected_version, stand.version)
 
 
-def _seen(found: _Request, digest: str) -> Seen:
+def _seen(found: StoredRequest, digest: str) -> Seen:
     if found.digest != digest:
         return Mismatch(Digest(found.digest))
     if not found.answered:
@@ -284,7 +230,7 @@ def _seen(found: _Request, digest: str) -> Seen:
     return Erased() if found.response is None else Answered(found.response)
 
 
-def _chained(sealed: Sealed, stand: _Stand) -> Iterator[tuple[int, str]]:
+def _chained(sealed: Sealed, stand: Stand) -> Iterator[tuple[int, str]]:
     """The place and the hash of each record."""
     previous, conversation = stand.last_hash, sealed.commit.conversation
     for sequence, record in enumerate(sealed.records, stand.last_sequence + 1):
