@@ -97,10 +97,12 @@ def change(program: Program, before: Errands, step: Happened, *, longest_ms: int
     return Change(kept | {errand.key: errand for errand in begun}, begun, tuple(done))
 
 
-def outbox_entries(change: Change) -> tuple[NewEntry, ...]:
-    """What a change puts into the outbox: all that is carried out outside or comes by itself."""
+def outbox_entries(change: Change, *, record: int) -> tuple[NewEntry, ...]:
+    """What a change puts into the outbox: all that is carried out outside or comes by itself. `record`: see there."""
     return tuple(
-        NewEntry(key=errand.key, kind=errand.waits.value, payload={"name": errand.name, "due": errand.due})
+        NewEntry(
+            key=errand.key, kind=errand.waits.value, payload={"name": errand.name, "due": errand.due}, record=record
+        )
         for errand in change.begun
         if errand.waits is Waits.CALL or errand.rings
     )

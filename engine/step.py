@@ -1,16 +1,20 @@
-"""What one step writes: its record, the state after it, what is to be carried out, the answers that are complete."""
+"""What one commit writes: the records of its steps, the state after them, what is to be carried out, the answers that
+are complete.
 
-from collections.abc import Iterable, Mapping
+A step is added to a plan, on the state that the plan leads to; the plan is then written as a whole.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from charter.dsl.program import ActKind, Event, EventKind, Opening, Program
 from charter.engine.asks import Failed, Suggested
 from charter.engine.calls import Called
 from charter.engine.decide import Decision
-from charter.engine.errands import Change, Errand, Happened, Waits, change, outbox_entries
+from charter.engine.errands import Errand, Happened, Waits, change, outbox_entries
 from charter.engine.flight import Flight, Shown
 from charter.engine.messages import turn_response
-from charter.engine.ports import LONGEST_SECONDS, SLACK_MS, Ports
+from charter.engine.ports import LONGEST_SECONDS, SLACK_MS, Ports, Told
 from charter.engine.record import Decided, record_of
 from charter.engine.snapshot import Snapshot, pending_requests, stored_state
 from charter.engine.store import (
@@ -29,6 +33,7 @@ from charter.engine.store import (
 SHOWN = frozenset({ActKind.DISCLOSE, ActKind.SAY, ActKind.COLLECT, ActKind.ESCALATE, ActKind.END})
 """Acts that the platform carries out; the others stay inside."""
 _UTTERANCE = EventKind("utterance")
+_UNWRITTEN = frozenset({Waits.ASK, Waits.EXHAUSTED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,31 +54,48 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A commit, and what is true once it is durable. `acts` are those of every request that is not answered yet."""
+    """What one commit will have changed, from `before` to `after`. `acts` are those of every request that is not
+    answered yet, `untold` those that no answer had, `told` what listeners hear.
+    """
 
-    commit: Commit
+    before: Snapshot
     after: Snapshot
-    change: Change
-    shown: tuple[Shown, ...]
     acts: Mapping[RequestId, tuple[Shown, ...]]
     untold: tuple[Shown, ...]
     responses: Mapping[RequestId, bytes]
+    told: tuple[Told, ...] = ()
+    records: tuple[NewRecord, ...] = ()
+    requests: tuple[NewRequest, ...] = ()
+    outbox: tuple[NewEntry, ...] = ()
+    taken: tuple[IdempotencyKey, ...] = ()
+    done: tuple[Errand, ...] = ()
+
+    @property
+    def begun(self) -> tuple[Errand, ...]:
+        """What is waited for from this commit on."""
+        before = self.before.errands
+        return tuple(errand for key, errand in self.after.errands.items() if key not in before)
 
 
-def step_commit(
-    ports: Ports,
-    conversation: ConversationId,
-    known: Snapshot,
-    flights: Mapping[RequestId, Flight],
-    untold: tuple[Shown, ...],
-    step: Step,
-) -> Plan:
-    """The commit of a step. Acts in the name of a request that was answered already go with the next answer."""
-    program, outcome, sequence = ports.recorder.program, step.decision.outcome, known.sequence + 1
+def no_step(known: Snapshot, flights: Mapping[RequestId, Flight], untold: tuple[Shown, ...], now: int) -> Plan:
+    """The plan that changes nothing but the version of the conversation."""
+    return Plan(
+        before=known,
+        after=replace(known, version=known.version + 1, now=max(known.now, now)),
+        acts={request: flight.acts for request, flight in flights.items()},
+        untold=untold,
+        responses={},
+    )
+
+
+def with_step(ports: Ports, conversation: ConversationId, plan: Plan, step: Step) -> Plan:
+    """The plan and one step more. Acts in the name of a request that was answered already go with the next answer."""
+    program, outcome, known = ports.recorder.program, step.decision.outcome, plan.after
+    sequence = known.sequence + 1
     happened = Happened(step.event, outcome, conversation, sequence, step.request, step.errand)
     changed = change(program, known.errands, happened, longest_ms=round(LONGEST_SECONDS * 1000))
     shown = tuple((sequence, act) for act in outcome.acts if act.kind in SHOWN)
-    acts = {request: flight.acts for request, flight in flights.items()}
+    acts, untold = dict(plan.acts), plan.untold
     if step.flight is not None:
         acts[step.flight.id] = ()
     if step.request in acts:
@@ -85,82 +107,58 @@ def step_commit(
     after = Snapshot(
         outcome.state,
         step.event.now,
-        known.version + 1,
+        known.version,
         sequence,
         changed.errands,
         tuple(request for request in acts if request in pending),
         () if finished else tuple(sorted({place for place, _ in untold})),
         _utterance(program, known, step),
     )
-    responses: dict[RequestId, bytes] = {}
+    responses = dict(plan.responses)
     for request in finished:
         told = sorted((*untold, *acts.pop(request)), key=lambda shown: shown[0])
         responses[request], untold = turn_response(program, after, conversation, request, told), ()
-    commit = _commit(
-        ports,
-        conversation,
-        known,
-        after,
-        records=(record_of(ports.recorder, Decided(step.request, step.event, step.decision, step.answer)),),
-        requests=() if step.flight is None else (NewRequest(step.flight.id, step.flight.digest),),
-        answers=tuple(Answer(request, response) for request, response in responses.items()),
-        outbox=outbox_entries(changed),
-        taken=tuple(errand.key for errand in changed.begun if errand.waits is Waits.CALL),
-        done=tuple(errand.key for errand in changed.done if errand.waits not in _UNWRITTEN),
-    )
-    return Plan(commit=commit, after=after, change=changed, shown=shown, acts=acts, untold=untold, responses=responses)
-
-
-_UNWRITTEN = frozenset({Waits.ASK, Waits.EXHAUSTED})
-
-
-def answer_commit(
-    ports: Ports, conversation: ConversationId, known: Snapshot, flight: Flight, untold: Iterable[Shown], now: int
-) -> Plan:
-    """The commit that answers a request with the acts so far, while its calls are open."""
-    begun = tuple(request for request in known.begun if request != flight.id)
-    after = replace(known, version=known.version + 1, now=max(known.now, now), begun=begun, untold=())
-    told = sorted((*untold, *flight.acts), key=lambda shown: shown[0])
-    response = turn_response(ports.recorder.program, after, conversation, flight.id, told)
-    commit = _commit(ports, conversation, known, after, answers=(Answer(flight.id, response),))
     return Plan(
-        commit=commit,
+        before=plan.before,
         after=after,
-        change=Change(known.errands),
-        shown=(),
-        acts={},
-        untold=(),
-        responses={flight.id: response},
+        acts=acts,
+        untold=untold,
+        responses=responses,
+        told=(*plan.told, Told(sequence, step.request, shown, after.language, after.open, after.over)),
+        records=(
+            *plan.records,
+            record_of(ports.recorder, Decided(step.request, step.event, step.decision, step.answer)),
+        ),
+        requests=plan.requests if step.flight is None else (NewRequest(step.flight.id, step.flight.digest),),
+        outbox=plan.outbox + outbox_entries(changed, record=len(plan.records)),
+        taken=plan.taken + tuple(errand.key for errand in changed.begun if errand.waits is Waits.CALL),
+        done=plan.done + changed.done,
     )
 
 
-def renewal(ports: Ports, conversation: ConversationId, known: Snapshot, errand: Errand, now: int) -> Plan:
-    """The commit by which this server takes over a call that is made again, due as if it were made now."""
+def with_answer(ports: Ports, conversation: ConversationId, plan: Plan, flight: Flight) -> Plan:
+    """The plan that also answers a request with the acts so far, while its calls are open."""
+    after = replace(plan.after, begun=tuple(one for one in plan.after.begun if one != flight.id), untold=())
+    told = sorted((*plan.untold, *flight.acts), key=lambda shown: shown[0])
+    response = turn_response(ports.recorder.program, after, conversation, flight.id, told)
+    acts = {request: acts for request, acts in plan.acts.items() if request != flight.id}
+    return replace(plan, after=after, acts=acts, untold=(), responses={**plan.responses, flight.id: response})
+
+
+def with_renewal(ports: Ports, plan: Plan, errand: Errand) -> Plan:
+    """The plan by which this server also takes over a call that is made again, due as if it were made now."""
     within = ports.recorder.program.tools[errand.name].within
-    errands = {**known.errands, errand.key: replace(errand, due=now + within)}
-    after = replace(known, version=known.version + 1, now=max(known.now, now), errands=errands)
-    commit = _commit(ports, conversation, known, after)
-    return Plan(commit=commit, after=after, change=Change(errands), shown=(), acts={}, untold=(), responses={})
+    errands = {**plan.after.errands, errand.key: replace(errand, due=plan.after.now + within)}
+    return replace(plan, after=replace(plan.after, errands=errands))
 
 
-def _commit(
-    ports: Ports,
-    conversation: ConversationId,
-    known: Snapshot,
-    after: Snapshot,
-    *,
-    records: tuple[NewRecord, ...] = (),
-    requests: tuple[NewRequest, ...] = (),
-    answers: tuple[Answer, ...] = (),
-    outbox: tuple[NewEntry, ...] = (),
-    taken: tuple[IdempotencyKey, ...] = (),
-    done: tuple[IdempotencyKey, ...] = (),
-) -> Commit:
-    program = ports.recorder.program
+def commit_of(ports: Ports, conversation: ConversationId, plan: Plan) -> Commit:
+    """The commit that writes the plan."""
+    program, after = ports.recorder.program, plan.after
     held = [errand.due for errand in after.errands.values() if errand.holds]
     return Commit(
         conversation=conversation,
-        expected_version=known.version,
+        expected_version=plan.before.version,
         owner=ports.owner,
         now=after.now,
         policy=program.name,
@@ -169,12 +167,12 @@ def _commit(
         open=bool(held),
         over=after.over,
         lease=Lease(ports.owner, max(after.now, *held) + SLACK_MS) if held else None,
-        records=records,
-        requests=requests,
-        answers=answers,
-        outbox=outbox,
-        taken=taken,
-        done=done,
+        records=plan.records,
+        requests=plan.requests,
+        answers=tuple(Answer(request, response) for request, response in plan.responses.items()),
+        outbox=plan.outbox,
+        taken=plan.taken,
+        done=tuple(errand.key for errand in plan.done if errand.waits not in _UNWRITTEN),
     )
 
 

@@ -1,5 +1,7 @@
 """A turn: event → decision → one commit → acts leave → answers come back as events, until nothing is pending.
 
+Answers that come together are decided one after the other and committed at once.
+
 One `LiveConversation` serialises the events of one conversation. What it knows it can lose at any moment: everything
 that matters is in the commit of each step, and whoever loads the conversation next goes on from there.
 """
@@ -12,25 +14,27 @@ from charter.dsl.program import Event, EventKind, Opening
 from charter.dsl.semantics import Outcome, trusted
 from charter.dsl.session import failure
 from charter.dsl.types import Value
-from charter.engine.asks import Failed, Reason, Suggested
-from charter.engine.calls import Called
+from charter.engine.asks import Reason
 from charter.engine.decide import Decision
 from charter.engine.errands import Errand, Errands, Waits
 from charter.engine.flight import Flight, Shown
 from charter.engine.line import Line, Place
 from charter.engine.order import SILENCE, START, doubted, must_wait, unfit, waited_in_vain
-from charter.engine.ports import LONGEST_SECONDS, Ports, Surroundings, Told
+from charter.engine.ports import LONGEST_SECONDS, Ports, Surroundings
 from charter.engine.recall import Recalled, recall
 from charter.engine.refused import Refused, Why
 from charter.engine.snapshot import Snapshot
-from charter.engine.step import Plan, Step, answer_commit, renewal, step_commit
+from charter.engine.step import Plan, Step, commit_of, no_step, with_answer, with_renewal, with_step
 from charter.engine.store import ConversationId, Digest, IdempotencyKey, RequestId
-from charter.engine.work import Work
+from charter.engine.work import Answer, Arrival, Work
 
 GRACE_SECONDS = 1.0
 """How long after a request's time the failures of what it asked of agents may take."""
 POLL_SECONDS = 0.1
 """How often the store is read again for what other servers did to a conversation that is waited for."""
+TOGETHER_SECONDS = 0.05
+"""How long an answer waits at most for others that were asked for too; and no longer than the last commit took, since
+that is about what one commit for both saves."""
 
 
 class LiveConversation:
@@ -51,6 +55,8 @@ class LiveConversation:
         self._unread = True
         self._flights: dict[RequestId, Flight] = {}  # on record, and not answered
         self._untold: tuple[Shown, ...] = ()
+        self._took = 0.0  # seconds, the last commit
+        self._arrived: dict[IdempotencyKey, Arrival] = {}  # answers that are not decided
         self._work = Work(ports, self._arrive, self._give_up)
 
     @property
@@ -96,8 +102,8 @@ class LiveConversation:
             if errand is None:
                 return None
             if errand.waits is Waits.TRANSFER:
-                fields: Mapping[str, Value] = {"reason": Reason.LATE.value}
-                await self._step(EventKind(f"escalate {errand.name} fails"), fields, errand=errand)
+                failed = EventKind(f"escalate {errand.name} fails")
+                await self._step(failed, {"reason": Reason.LATE.value}, errand=errand)
                 return None
         await place.front()
         kind = EventKind(f"timer {errand.name}")
@@ -168,9 +174,11 @@ class LiveConversation:
         return None
 
     async def _drop(self, flight: Flight, why: str) -> None:
-        event = Event(flight.kind, flight.fields, self._now())
-        decision = Decision(Outcome(self._known.state, dropped=why), None, 0, 0)
-        await self._commit(Step(event=event, decision=decision, flight=flight))
+        plan = self._plan()
+        event = Event(flight.kind, flight.fields, plan.after.now)
+        decision = Decision(Outcome(plan.after.state, dropped=why), None, 0, 0)
+        plan = with_step(self._ports, self._id, plan, Step(event=event, decision=decision, flight=flight))
+        await self._write(plan, flight)
 
     async def _landed(self, flight: Flight) -> Refused | None:
         """The request has its answer: when nothing is pending, or when its time has come and only calls are open."""
@@ -187,9 +195,7 @@ class LiveConversation:
                 async with asyncio.timeout(GRACE_SECONDS):  # what was asked of agents fails as late by itself
                     await self._steps.wait_for(lambda: flight.landed.is_set() or not self._asks(flight))
             if await self._load() is None and not flight.landed.is_set():
-                await self._write(
-                    answer_commit(self._ports, self._id, self._known, flight, self._untold, self._now()), flight
-                )
+                await self._write(with_answer(self._ports, self._id, self._plan(), flight), flight)
 
     def _asks(self, flight: Flight) -> bool:
         errands: Errands = self._snapshot.errands if self._snapshot else {}
@@ -226,34 +232,52 @@ class LiveConversation:
         """What nobody works on any more goes on: a question has failed, a call is made again or is uncertain."""
         self._work.keep(known.errands)
         for errand in known.errands.values():
-            if errand.waits is Waits.EXHAUSTED:
-                await self._exhausted(errand)
-        for errand in self._known.errands.values():
             if errand.rings:
                 self._around.alarm(self._id, errand)
             elif errand.holds and not self._work.has(errand):
                 tool = self._program.tools.get(errand.name) if errand.waits is Waits.CALL else None
                 if tool is not None and tool.idempotent:
-                    await self._write(renewal(self._ports, self._id, self._known, errand, self._now()))
+                    await self._write(with_renewal(self._ports, self._plan(), errand))
                     self._work.call(self._id, self._known.errands[errand.key], self._known.language)
                 else:
                     self._work.fail(errand)
 
-    # --- one step ----------------------------------------------------------------------------------------------------
+    # --- steps -------------------------------------------------------------------------------------------------------
 
-    async def _arrive(
-        self, errand: Errand, kind: EventKind, fields: Mapping[str, Value], answer: Suggested | Failed | Called | None
-    ) -> None:
+    async def _arrive(self, arrival: Arrival) -> None:
         """The answer to an errand is decided, once it can come; if nobody waits for it any more, nothing happens."""
-        async with self._steps:
-            while await self._load() is None:
-                waiting = self._known.errands.get(errand.key)
-                if waiting is None:
-                    return
-                if errand.waits is Waits.ASK or not must_wait(self._program, self._known, kind):
-                    await self._step(kind, fields, errand=waiting, answer=answer)
-                    return
-                await self._steps.wait()
+        key = arrival.errand.key
+        self._arrived[key] = arrival
+        try:
+            if arrival.errand.waits is Waits.ASK and self._others_asked():
+                await asyncio.sleep(min(TOGETHER_SECONDS, self._took))  # the last to come takes along those before it
+            async with self._steps:
+                while key in self._arrived and await self._load() is None:
+                    if not await self._take_arrived():
+                        await self._steps.wait()
+        finally:
+            self._arrived.pop(key, None)
+
+    def _others_asked(self) -> bool:
+        """Whether an answer is under way that has not arrived."""
+        errands: Errands = self._snapshot.errands if self._snapshot else {}
+        return any(one.waits is Waits.ASK and key not in self._arrived for key, one in errands.items())
+
+    async def _take_arrived(self) -> bool:
+        """The answers that can come now are decided and on record, in the order in which they came; whether any was."""
+        plan, taken = self._plan(), []
+        for key, arrival in self._arrived.items():
+            waiting = plan.after.errands.get(key)
+            if waiting is None:
+                taken.append(key)
+            elif waiting.waits is Waits.ASK or not must_wait(self._program, plan.after, arrival.kind):
+                plan = self._decided(plan, arrival.kind, arrival.fields, errand=waiting, answer=arrival.answer)
+                taken.append(key)
+        if plan.records:
+            await self._write(plan)
+        for key in taken:
+            self._arrived.pop(key, None)
+        return bool(taken)
 
     async def _step(
         self,
@@ -262,60 +286,70 @@ class LiveConversation:
         *,
         flight: Flight | None = None,
         errand: Errand | None = None,
-        answer: Suggested | Failed | Called | None = None,
     ) -> None:
         """The event is decided and on record; what is asked and called is under way."""
-        state, event = self._known.state, Event(kind, fields, self._now())
+        await self._write(self._decided(self._plan(), kind, fields, flight=flight, errand=errand), flight)
+
+    def _plan(self) -> Plan:
+        return no_step(self._known, self._flights, self._untold, self._ports.clock.now())
+
+    def _decided(
+        self,
+        plan: Plan,
+        kind: EventKind,
+        fields: Mapping[str, Value],
+        *,
+        flight: Flight | None = None,
+        errand: Errand | None = None,
+        answer: Answer | None = None,
+    ) -> Plan:
+        """The plan with a step more, and with the failures of what was asked for too often, which come at once."""
+        state, event = plan.after.state, Event(kind, fields, plan.after.now)
         if not trusted(self._program, state, event):
             args = {name: fields[name] for name, _ in self._program.tools[kind].args}
             event = failure(self._program, kind, Reason.INVALID.value, args, event.now)
         decision = self._ports.decider.decide(state, event)
-        await self._commit(Step(event=event, decision=decision, flight=flight, errand=errand, answer=answer))
-
-    async def _commit(self, step: Step) -> None:
-        plan = step_commit(self._ports, self._id, self._known, self._flights, self._untold, step)
-        await self._write(plan, step.flight)
-        told = Told(
-            plan.after.sequence, step.request, plan.shown, plan.after.language, plan.after.open, plan.after.over
-        )
-        self._around.tell(self._id, told)
-        for errand in plan.change.begun:
-            until = self._flights[errand.request].until if errand.request in self._flights else None
-            match errand.waits:
-                case Waits.ASK:
-                    self._work.ask(errand, plan.after, until)
-                case Waits.CALL:
-                    self._work.call(self._id, errand, plan.after.language)
-                case Waits.TIMER | Waits.TRANSFER:
-                    self._around.alarm(self._id, errand)
-                case Waits.EXHAUSTED | Waits.DOUBT:
-                    pass
-        for errand in plan.change.begun:
-            if errand.waits is Waits.EXHAUSTED:
-                await self._exhausted(errand)
-
-    async def _exhausted(self, errand: Errand) -> None:
-        event = failure(self._program, errand.name, Reason.EXHAUSTED.value, dict(errand.args), 0)
-        await self._step(event.kind, event.fields, errand=errand)
+        step = Step(event=event, decision=decision, flight=flight, errand=errand, answer=answer)
+        plan = with_step(self._ports, self._id, plan, step)
+        while one := next((one for one in plan.after.errands.values() if one.waits is Waits.EXHAUSTED), None):
+            event = failure(self._program, one.name, Reason.EXHAUSTED.value, dict(one.args), plan.after.now)
+            plan = self._decided(plan, event.kind, event.fields, errand=one)
+        return plan
 
     async def _write(self, plan: Plan, flight: Flight | None = None) -> None:
-        """The plan is durable; only then is it known here, and to those who wait."""
-        known = self._known
+        """The plan is durable; only then is it known here, and to those who wait, and what it wants done is begun."""
         self._snapshot = None  # where the commit fails, the store is asked what is true
-        await self._ports.store.commit(plan.commit)
+        began = asyncio.get_running_loop().time()
+        await self._ports.store.commit(commit_of(self._ports, self._id, plan))
+        self._took = asyncio.get_running_loop().time() - began
         self._snapshot, self._untold = plan.after, plan.untold
         if flight is not None:
             flight.recorded = True
             self._flights[flight.id] = flight
         for request, acts in plan.acts.items():
             self._flights[request].acts = acts
+        for errand in plan.begun:
+            self._begin(errand, plan.after)
         for request, response in plan.responses.items():
             self._flights.pop(request).answer(response)
-        for errand in plan.change.done:
+        for errand in plan.done:
             self._around.calm(errand.key)
-        if known.errands is not plan.after.errands:
-            self._work.keep(plan.after.errands)
+        self._work.keep(plan.after.errands)
+        for told in plan.told:
+            self._around.tell(self._id, told)
         self._steps.notify_all()
+
+    def _begin(self, errand: Errand, known: Snapshot) -> None:
+        match errand.waits:
+            case Waits.ASK:
+                flight = self._flights.get(errand.request) if errand.request else None
+                self._work.ask(errand, known, flight.until if flight else None)
+            case Waits.CALL:
+                self._work.call(self._id, errand, known.language)
+            case Waits.TIMER | Waits.TRANSFER:
+                self._around.alarm(self._id, errand)
+            case Waits.EXHAUSTED | Waits.DOUBT:
+                pass
 
     def _give_up(self, why: Refused) -> None:
         """What is under way cannot go on here: whoever waits is told."""

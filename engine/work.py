@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from charter.dsl.program import EventKind
@@ -20,9 +21,21 @@ SETTLE_SECONDS = 60.0
 """How long the answer of a call that was uncertain is still waited for."""
 
 Answer: TypeAlias = Suggested | Failed | Called
-Arrive: TypeAlias = Callable[[Errand, EventKind, Mapping[str, Value], Answer | None], Awaitable[None]]
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What came of an errand, as an event; `answer` where somebody gave one."""
+
+    errand: Errand
+    kind: EventKind
+    fields: Mapping[str, Value]
+    answer: Answer | None = None
+
+
+Arrive: TypeAlias = Callable[[Arrival], Awaitable[None]]
 
 
 class Work:
@@ -69,7 +82,7 @@ class Work:
     def fail(self, errand: Errand, reason: Reason = Reason.ERROR) -> None:
         """What was asked or called, nobody knows any more what came of it."""
         kind, fields = self._failure(errand, reason)
-        self._start(errand, self._arrive(errand, kind, fields, None), last=True)
+        self._start(errand, self._arrive(Arrival(errand, kind, fields)), last=True)
 
     def keep(self, errands: Errands) -> None:
         """Only what these errands wait for goes on."""
@@ -115,10 +128,10 @@ class Work:
     async def _ask(self, errand: Errand, ask: Ask) -> None:
         answer = await self._ports.agents.ask(ask)
         if isinstance(answer, Suggested):
-            await self._arrive(errand, EventKind(errand.name), answer.fields, answer)
+            await self._arrive(Arrival(errand, EventKind(errand.name), answer.fields, answer))
         else:
             kind, fields = self._failure(errand, answer.reason)
-            await self._arrive(errand, kind, fields, answer)
+            await self._arrive(Arrival(errand, kind, fields, answer))
 
     async def _call(self, errand: Errand, call: Call) -> None:
         calling = asyncio.create_task(self._ports.tools.call(call))
@@ -130,7 +143,7 @@ class Work:
             kind, fields = self._failure(errand, Reason.LATE)
             if not call.tool.writes:
                 calling.cancel()
-            await self._arrive(errand, kind, fields, None)
+            await self._arrive(Arrival(errand, kind, fields))
             if call.tool.writes:
                 await self._settle(errand, calling)
         finally:
@@ -139,12 +152,12 @@ class Work:
     async def _called(self, errand: Errand, answer: Called) -> None:
         match answer:
             case Returned(fields):
-                await self._arrive(errand, EventKind(errand.name), {**errand.args, **fields}, answer)
+                await self._arrive(Arrival(errand, EventKind(errand.name), {**errand.args, **fields}, answer))
             case NotDone(reason):
                 fields = {**errand.args, "reason": reason.value}
-                await self._arrive(errand, EventKind(f"{errand.name} fails"), fields, answer)
+                await self._arrive(Arrival(errand, EventKind(f"{errand.name} fails"), fields, answer))
             case Unsure():
-                await self._arrive(errand, EventKind(f"{errand.name} uncertain"), errand.args, answer)
+                await self._arrive(Arrival(errand, EventKind(f"{errand.name} uncertain"), errand.args, answer))
 
     async def _settle(self, errand: Errand, calling: asyncio.Task[Called]) -> None:
         """The answer came too late for the turn; if it comes at all, it tells what became of the call."""

@@ -85,7 +85,7 @@ class LogEntry:
 
 def canonical(value: Json) -> str:
     """The one JSON text of a value: keys sorted, no blanks, ASCII; NaN and infinities are a `ValueError`."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, default=_plain)
+    return _CANONICAL.encode(value)
 
 
 def seal(commit: Commit, salt: Salt) -> Sealed:
@@ -156,3 +156,6 @@ def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(f"a {type(value).__name__} is not JSON")
+
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False, default=_plain)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from .chain import Key, LogEntry, Row, Sealed, next_head, row_mac
@@ -13,7 +13,7 @@ from .commit import Committed, Head
 from .database import Database
 from .errors import StoreError
 from .insert import insert_rows
-from .tables import head, log
+from .tables import log
 from .write import write_commits
 
 Outcome: TypeAlias = Committed | StoreError
@@ -60,7 +60,7 @@ def _extend_log(connection: Connection, key: Key, end: Head, rows: Sequence[Row]
             )
         )
     insert_rows(connection, log, _LOG_COLUMNS, entries)
-    connection.execute(update(head).values(position=end.position, mac=end.mac))
+    connection.exec_driver_sql("UPDATE head SET position = ?, mac = ?", (end.position, end.mac))
 
 
 _LOG_COLUMNS = tuple(column.name for column in log.columns)

@@ -11,7 +11,7 @@ import pytest
 from serving import CARD_SUPPORT, KEY, TOGETHER, TWICE, Caller, HeldAgents, checked, ports, stored, suggested
 
 from charter.dsl.program import Event, Program, State
-from charter.engine.asks import Failed, Reason
+from charter.engine.asks import Failed, Reason, Suggested
 from charter.engine.audit import verify
 from charter.engine.conversations import Conversations
 from charter.engine.decide import Decider, Decision
@@ -111,6 +111,26 @@ async def test_what_is_asked_together_is_asked_at_once_and_decided_in_order_of_a
         at.agents.answer(1 + names.index("classify"), suggested("other", 9000))
         assert done(await turn) == ["say say_again"]
         assert await at.events() == ["start", "utterance", "mood fails", "classify"]
+
+
+async def test_answers_that_come_together_are_two_steps_of_one_commit(tmp_path: Path) -> None:
+    async with scene(tmp_path, TOGETHER) as at:
+        at.agents.answer(1, suggested("opening_hours", 9000))
+        at.agents.answer(2, Suggested({"cross": True}, ()))
+        assert done(await at.caller.send("utterance", text="hm")) == ["say opening_hours", "say how_can_i_help"]
+        assert await at.events() == ["start", "utterance", "classify", "mood"]
+        conversation = await at.store.load(at.caller.id)
+        assert conversation is not None
+        assert (conversation.version, conversation.last_sequence) == (3, 4)
+        assert await at.replayed() == Same(at.caller.id, 4)
+
+
+async def test_the_first_of_two_answers_that_come_together_may_drop_the_second(tmp_path: Path) -> None:
+    async with scene(tmp_path, TOGETHER) as at:
+        at.agents.answer(1, suggested("lost_card", 9000))
+        at.agents.answer(2, Suggested({"cross": True}, ()))
+        assert done(await at.caller.send("utterance", text="hm")) == ["escalate card_desk"]
+        assert await at.events() == ["start", "utterance", "classify"]
 
 
 @pytest.mark.parametrize("reason", [Reason.LATE, Reason.ERROR, Reason.INVALID])
