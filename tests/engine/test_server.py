@@ -10,6 +10,7 @@ from typing import cast
 
 import grpc.aio
 import pytest
+from google.protobuf import descriptor_database, descriptor_pb2, descriptor_pool, json_format, message_factory
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
@@ -271,6 +272,28 @@ async def test_reflection_is_there_only_when_asked_for(tmp_path: Path) -> None:
                 assert "charter.v1.Conversations" in names
             else:
                 assert (await error(anext(aiter(call)))).code is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_a_client_that_knows_only_what_reflection_says_can_take_a_turn(tmp_path: Path) -> None:
+    async with serving(tmp_path, reflection=True) as at:
+        files = descriptor_database.DescriptorDatabase()
+        asked = reflection_pb2.ServerReflectionRequest(file_containing_symbol="charter.v1.Conversations")
+        call = reflection_pb2_grpc.ServerReflectionStub(at.channel).ServerReflectionInfo(iter([asked]))
+        answer = await anext(aiter(call))
+        for file in answer.file_descriptor_response.file_descriptor_proto:
+            files.Add(descriptor_pb2.FileDescriptorProto.FromString(file))
+        service = descriptor_pool.DescriptorPool(files).FindServiceByName("charter.v1.Conversations")
+        method = service.FindMethodByName("Turn")
+        request, response = (message_factory.GetMessageClass(one) for one in (method.input_type, method.output_type))
+        begin = {"policy": "card_support", "channel": "CHANNEL_CHAT", "language": "en"}
+        said = {"conversationId": new(), "requestId": new(), "start": begin}
+        turning = at.channel.unary_unary(
+            "/charter.v1.Conversations/Turn",
+            request_serializer=request.SerializeToString,
+            response_deserializer=response.FromString,
+        )
+        acts = json_format.MessageToDict(await turning(json_format.ParseDict(said, request())))["acts"]
+        assert acts[0]["disclose"]["text"] == "This call is recorded."
 
 
 async def test_a_server_that_stops_answers_what_it_took(tmp_path: Path) -> None:
