@@ -10,21 +10,19 @@ Writes `bench/out/turn.json`.
 """
 
 import asyncio
-import contextlib
 import json
-import os
 import signal
 import sys
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 import grpc.aio
+from served import LISTENING, POLICY, child, connected, cpu, served
 
 from charter.engine.store import Key, open_store
 from charter.engine.store.conformance import a_turn
@@ -35,92 +33,8 @@ AT_ONCE = (1, 50, 200)
 SECONDS = 6.0
 TURNS = 10  # of a conversation
 RATE = 400.0  # turns a second that are offered in the last run
-LISTENING = "listening on "
 ECHO = "/bench.Echo/Say"
-POLICY = """
-policy bench
-  languages en
-  fallback queue general
-  human wanted when classify.intent known== human
-enum Intent { hours, human, other }
-queue general  within 30 s
-disclosure recording { en "This call is recorded." }
-prompt how_can_i_help { en "How can I help?" }
-prompt say_again { en "Could you say it again?" }
-prompt hours { en "We are open from 9 to 5." }
-agent classify    suggests { intent: Intent, confidence: decimal(4) 0..1 }  within 3 s
-agent fraud_score suggests { score: decimal(4) 0..1 }                       within 3 s
-fact asked: int 0..1000 = 0
-define sure = classify.confidence known>= 0.55
-rule greet  on start      do disclose recording  say how_can_i_help
-rule listen on utterance  do ask classify, fraud_score
-rule count  on classify when was asked < 1000  do set asked = was asked + 1
-rule hours  on classify when sure and its intent == hours  do say hours
-rule human  on classify when its intent == human  do escalate general because "a person is wanted"
-rule unclear on classify when (not sure or its intent == other) and its intent != human  do say say_again
-rule again  on silence or keys  do say say_again
-rule no_sense on classify fails  do escalate general because "not understood: {reason}"
-rule fraud  on fraud_score when its score >= 0.8  do escalate general because "fraud score {score}"
-rule no_score on fraud_score fails  do note "no score"
-rule nobody on escalate general fails  do end because "no queue answered"
-require notice_first "nothing is said before the recording notice"
-  disclose recording before say any
-"""
-SCRIPTS = {
-    "classify": {"suggest": {"intent": {"symbol": "hours"}, "confidence": {"decimal": "0.93"}}},
-    "fraud_score": {"suggest": {"score": {"decimal": "0.02"}}},
-}
-
 Call: TypeAlias = Callable[[int], Awaitable[None]]
-
-
-# --- processes -------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Child:
-    """A process that listens."""
-
-    pid: int
-    address: str
-
-
-@asynccontextmanager
-async def child(*arguments: str) -> AsyncIterator[Child]:
-    """`python …` runs and says where it listens."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, *arguments, stdout=asyncio.subprocess.PIPE, start_new_session=True
-    )
-    assert process.stdout is not None
-    try:
-        line = (await process.stdout.readline()).decode().strip()
-        if not line.startswith(LISTENING):
-            raise RuntimeError(f"{arguments} says {line!r}")
-        yield Child(process.pid, line.removeprefix(LISTENING))
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGTERM)
-        await process.wait()
-
-
-def family(pid: int) -> list[int]:
-    """The process and those that it started."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *(int(one) for one in children)]
-
-
-def cpu(pids: Sequence[int]) -> tuple[float, float]:
-    """Seconds of CPU that the processes took: their first threads, which run the event loops, and their other ones."""
-    loops = others = 0.0
-    for pid in pids:
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            fields = (task / "stat").read_text().rpartition(")")[2].split()
-            seconds = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-            if int(task.name) == pid:
-                loops += seconds
-            else:
-                others += seconds
-    return loops, others
 
 
 # --- peers -----------------------------------------------------------------------------------------------------------
@@ -237,40 +151,12 @@ async def run_peer(store: str) -> list[Measured]:
         return [await measured(echo_call(channels), at_once, {"server": [peer.pid]}) for at_once in AT_ONCE]
 
 
-async def run_turns(work: Path, workers: int) -> list[Measured]:
-    folder = work / f"policy{workers}"
+async def run_turns(folder: Path, workers: int) -> list[Measured]:
     folder.mkdir()
-    (folder / "policy.charter").write_text(POLICY, "utf-8")
-    async with contextlib.AsyncExitStack() as processes:
-        agents, config = [], ""
-        for name, reply in SCRIPTS.items():
-            script = work / f"{name}.jsonl"
-            script.write_text(json.dumps(reply), "utf-8")
-            agent = await processes.enter_async_context(
-                child("-m", "charter.agents", "scripted", "--script", str(script))
-            )
-            agents.append(agent.pid)
-            config += f'[agents.{name}]\naddress = "{agent.address}"\n'
-        (folder / "charter.toml").write_text(config, "utf-8")
-        store = f"sqlite:///{folder / 'charter.db'}"
-        serve = ["-m", "charter", "serve", str(folder), "--store", store, "--workers", str(workers), "--allow-unproved"]
-        server = await processes.enter_async_context(child(*serve))
-        channels = await processes.enter_async_context(connected(server.address))
-        parts = {"server": family(server.pid), "agents": agents}
-        results = [await measured(turn_call(channels), at_once, parts) for at_once in AT_ONCE]
-        return [*results, await measured(turn_call(channels), AT_ONCE[-1], parts, RATE)]
-
-
-@asynccontextmanager
-async def connected(address: str) -> AsyncIterator[list[grpc.aio.Channel]]:
-    """Several connections, so that every worker gets some."""
-    apart = (("grpc.use_local_subchannel_pool", 1),)
-    channels = [grpc.aio.insecure_channel(address, apart) for _ in range(8)]
-    try:
-        yield channels
-    finally:
-        for channel in channels:
-            await channel.close(None)
+    async with served(folder, POLICY, workers) as at:
+        parts = {"server": at.server, "agents": at.agents}
+        results = [await measured(turn_call(at.channels), at_once, parts) for at_once in AT_ONCE]
+        return [*results, await measured(turn_call(at.channels), AT_ONCE[-1], parts, RATE)]
 
 
 async def main() -> None:
@@ -279,7 +165,7 @@ async def main() -> None:
         results = {"echo": await run_peer(""), "echo with group commit": await run_peer(str(Path(work) / "echo.db"))}
         for workers in (1, 2):
             name = f"turn, {workers} worker{'s' * (workers > 1)}"
-            results[name] = await run_turns(Path(work), workers)
+            results[name] = await run_turns(Path(work) / str(workers), workers)
     print(f"{'':26}{'at once':>8}{'a second':>10}{'p50 ms':>9}{'p99 ms':>9}{'echo / it':>11}  CPU ms a call")
     for name, rows in results.items():
         for place, row in enumerate(rows):

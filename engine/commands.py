@@ -125,7 +125,7 @@ def _until_signalled(program: Program, settings: Settings) -> None:
         # What was made so far stays: to look through it again and again costs a twentieth of all decisions.
         gc.collect()
         gc.freeze()
-        gc.set_threshold(10_000, 20, 50)
+        gc.set_threshold(10_000, 5, 5)
         stop = _stopped()
         if settings.shared:
             stop_with_parent(stop)

@@ -5,6 +5,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import assert_never
 
 from charter.engine.alarms import Alarms
@@ -159,7 +160,7 @@ class Conversations:
 
     def _let_go(self) -> None:
         """The conversations that nothing was heard of for longest are forgotten; those under way stay."""
-        for conversation, kept in list(self._kept.items())[: len(self._kept) - MOST_REMEMBERED]:
+        for conversation, kept in list(islice(self._kept.items(), max(0, len(self._kept) - MOST_REMEMBERED))):
             if kept.idle:
                 del self._kept[conversation]
 
@@ -176,11 +177,10 @@ class Conversations:
         try:
             live.doubt()
             refused = await live.go_on()
-        except Exception:
-            _log.exception("conversation %s cannot go on", conversation)
-        else:
-            if refused and refused is not ELSEWHERE:
-                _log.warning("conversation %s cannot go on: %s", conversation, refused.detail)
+        except Exception as error:
+            refused = _failed(error, conversation)
+        if refused and refused is not ELSEWHERE:
+            _log.warning("conversation %s cannot go on: %s", conversation, refused.detail)
 
     async def _set_alarms(self) -> None:
         for entry in await self._ports.store.outbox("pending", limit=MOST_ALARMS):
@@ -198,9 +198,7 @@ class Conversations:
         try:
             refused = await live.ring(key, place)
         except Exception as error:
-            refused = refusal(error)
-            if refused.why is Why.BUG:
-                _log.exception("what was due cannot happen: %s", key)
+            refused = _failed(error, conversation)
         finally:
             place.leave()
         if refused is not None and refused.why in (Why.BUSY, Why.STORE):
@@ -227,9 +225,7 @@ class Conversations:
                 refused = ELSEWHERE
             except Exception as error:
                 live.forget()
-                refused = refusal(error)
-                if refused.why is Why.BUG:
-                    _log.exception("request %s of conversation %s", flight.id, conversation)
+                refused = _failed(error, conversation)
             if flight.response is not None:
                 return flight.response
             if refused is not None and (refused.why is Why.STORE or (refused.why is Why.BUG and not flight.recorded)):
@@ -267,3 +263,13 @@ class Conversations:
                 case never:
                     assert_never(never)
         return ELSEWHERE
+
+
+def _failed(error: Exception, conversation: ConversationId) -> Refused:
+    """What the caller is told; what an operator has to look into is logged."""
+    refused = refusal(error)
+    if refused.why is Why.BUG:
+        _log.error("conversation %s", conversation, exc_info=error)
+    elif refused.why is Why.TAMPERED:
+        _log.error("%s", error)
+    return refused

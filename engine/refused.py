@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from charter.engine.store import Refused as CommitRefused
-from charter.engine.store import StoreError
+from charter.engine.store import StoreError, Tampered
 
 
 class Why(StrEnum):
@@ -22,6 +22,7 @@ class Why(StrEnum):
     BUSY = "TURN_OPEN"  # another event of the conversation is being worked on
     OTHER_POLICY = "POLICY_NOT_SERVED"
     STORE = "STORE_UNAVAILABLE"
+    TAMPERED = "CONVERSATION_TAMPERED"  # what is stored is not what was written
     BUG = "INTERNAL_ERROR"
 
 
@@ -46,6 +47,8 @@ def refusal(error: Exception) -> Refused:
     match error:
         case CommitRefused():  # another process was faster
             return ELSEWHERE
+        case Tampered():
+            return Refused(Why.TAMPERED, str(error))
         case StoreError():
             return Refused(Why.STORE, str(error))
         case _:

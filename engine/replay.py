@@ -13,7 +13,7 @@ from charter.dsl.values import Misfit, spell
 from charter.engine.decide import IncidentKind
 from charter.engine.record import acts_in, event_in, whole
 from charter.engine.snapshot import is_of, snapshot
-from charter.engine.store import Conversation, ConversationId, Record
+from charter.engine.store import Conversation, ConversationId, Record, Tampered
 from charter.engine.store.read import list_records, load_conversation
 from charter.engine.store.tables import conversations
 
@@ -53,8 +53,12 @@ def replay_store(program: Program, engine: Engine) -> Iterator[Replayed]:
         of_policy = select(conversations.c.id).where(conversations.c.policy == program.name)
         for found in connection.scalars(of_policy.order_by(conversations.c.id)).all():
             stored = load_conversation(connection, ConversationId(found))
-            if stored is not None:
+            if stored is None:
+                continue
+            try:
                 yield replay(program, stored, list_records(connection, stored.id, None, 0, None))
+            except Tampered as tampered:
+                yield Unclear(stored.id, tampered.detail)
 
 
 def replay(program: Program, stored: Conversation, records: Sequence[Record]) -> Replayed:

@@ -29,6 +29,7 @@ _CODES: Mapping[Why, grpc.StatusCode] = {
     Why.BUSY: grpc.StatusCode.UNAVAILABLE,
     Why.OTHER_POLICY: grpc.StatusCode.FAILED_PRECONDITION,
     Why.STORE: grpc.StatusCode.UNAVAILABLE,
+    Why.TAMPERED: grpc.StatusCode.DATA_LOSS,
     Why.BUG: grpc.StatusCode.INTERNAL,
 }
 

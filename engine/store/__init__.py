@@ -46,6 +46,7 @@ from .errors import (
     ReadOnly,
     Refused,
     StoreError,
+    Tampered,
     Unusable,
     WrongKey,
 )
@@ -100,6 +101,7 @@ __all__ = [
     "Status",
     "Store",
     "StoreError",
+    "Tampered",
     "Unseen",
     "Unusable",
     "WrongKey",

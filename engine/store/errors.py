@@ -1,4 +1,5 @@
-"""Why a store did not do what it was asked: a commit was refused, or the store cannot work.
+"""Why a store did not do what it was asked: a commit was refused, what is stored is not what was written, or the store
+cannot work.
 
 After a refusal nothing of the commit is written. After a fault nothing is written either, except where the
 database failed while it made the commit durable: then the version, read again, tells.
@@ -76,6 +77,17 @@ class OutboxRefused(Refused):
 
     def __str__(self) -> str:
         return f"outbox of conversation {self.conversation}: {self.why}: {', '.join(self.keys)}"
+
+
+@dataclass(eq=False)
+class Tampered(StoreError):
+    """What is stored of a conversation is not what was written: somebody changed the database by hand."""
+
+    conversation: ConversationId
+    detail: str
+
+    def __str__(self) -> str:
+        return f"conversation {self.conversation} was tampered with: {self.detail}"
 
 
 @dataclass(eq=False)

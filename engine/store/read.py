@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from hmac import compare_digest
+from typing import Any, TypeAlias, cast
 
 from sqlalchemy import Connection, bindparam, or_, select
 
+from .chain import Key, Row, personal_digest, record_hash, row_mac
 from .commit import (
     Answered,
     Conversation,
@@ -29,9 +31,16 @@ from .commit import (
     Status,
     Unseen,
 )
-from .tables import conversations, head, outbox, personal, records, requests
+from .errors import Tampered
+from .tables import conversations, head, log, outbox, personal, records, requests
+
+_Kept: TypeAlias = tuple[str, bytes]
+"""A personal value's canonical text and its salt."""
 
 _CONVERSATION = select(conversations).where(conversations.c.id == bindparam("id"))
+_WRITTEN_LAST = (
+    select(log.c.row_mac).where(log.c.conversation == bindparam("of")).order_by(log.c.position.desc()).limit(1)
+)
 _REQUEST = select(requests).where(requests.c.conversation == bindparam("of"), requests.c.request_id == bindparam("id"))
 
 
@@ -72,9 +81,16 @@ def find_request(
     return Erased() if row.response is None else Answered(row.response)
 
 
-def load_conversation(connection: Connection, conversation: ConversationId) -> Conversation | None:
-    """The conversation, or None where there is no such conversation."""
+def load_conversation(
+    connection: Connection, conversation: ConversationId, key: Key | None = None
+) -> Conversation | None:
+    """The conversation, or None where there is no such conversation.
+
+    With the key, `Tampered` where its row is not the one that was written last.
+    """
     row = find_conversation(connection, conversation)
+    if key is not None:
+        _check_row(connection, conversation, row, key)
     return None if row is None else _conversation(row)
 
 
@@ -93,7 +109,7 @@ def list_open(connection: Connection, now: int, limit: int) -> tuple[Conversatio
 def list_records(
     connection: Connection, conversation: ConversationId, request_id: RequestId | None, after: int, limit: int | None
 ) -> tuple[Record, ...]:
-    """Records in order, each with the personal values it still has."""
+    """Records in order, each with the personal values it still has; `Tampered` where one is not as it was written."""
     query = select(records).where(records.c.conversation == conversation, records.c.sequence > after)
     if request_id is not None:
         query = query.where(records.c.request_id == request_id)
@@ -118,6 +134,27 @@ def read_head(connection: Connection) -> Head:
     return Head(row.position, Digest(row.mac))
 
 
+def _check_row(connection: Connection, conversation: ConversationId, row: ConversationRow | None, key: Key) -> None:
+    written = connection.execute(_WRITTEN_LAST, {"of": conversation}).scalar_one_or_none()
+    if written is None and row is None:
+        return
+    if row is None:
+        raise Tampered(conversation, "its row was removed")
+    sealed = Row(
+        conversation=conversation,
+        version=row.version,
+        policy=row.policy,
+        policy_digest=row.policy_digest,
+        state=row.state,
+        open=row.open,
+        over=row.over,
+        last_sequence=row.last_sequence,
+        last_hash=row.last_hash,
+    )
+    if written is None or not compare_digest(written, row_mac(key, sealed)):
+        raise Tampered(conversation, "its row was changed")
+
+
 def _conversation(row: ConversationRow) -> Conversation:
     held = row.lease_owner is not None and row.lease_expires is not None
     return Conversation(
@@ -134,24 +171,30 @@ def _conversation(row: ConversationRow) -> Conversation:
     )
 
 
-def _personal(connection: Connection, conversation: str, first: int, last: int) -> dict[int, dict[str, Json]]:
-    kept: dict[int, dict[str, Json]] = {}
-    query = select(personal.c.sequence, personal.c.path, personal.c.value).where(
+def _personal(connection: Connection, conversation: str, first: int, last: int) -> dict[int, dict[str, _Kept]]:
+    kept: dict[int, dict[str, _Kept]] = {}
+    query = select(personal.c.sequence, personal.c.path, personal.c.value, personal.c.salt).where(
         personal.c.conversation == conversation, personal.c.sequence.between(first, last)
     )
-    for sequence, path, value in connection.execute(query):
-        kept.setdefault(sequence, {})[path] = json.loads(value)
+    for sequence, path, value, salt in connection.execute(query):
+        kept.setdefault(sequence, {})[path] = (value, salt)
     return kept
 
 
-def _record(row: Any, kept: Mapping[str, Json]) -> Record:
+def _record(row: Any, kept: Mapping[str, _Kept]) -> Record:
+    own = record_hash(row.previous, row.conversation, row.sequence, row.request_id, row.at, row.body, row.digests)
+    if own != row.hash:
+        raise Tampered(ConversationId(row.conversation), f"record {row.sequence} was changed")
+    digests = json.loads(row.digests)
+    if any(digests.get(path) != personal_digest(value, salt) for path, (value, salt) in kept.items()):
+        raise Tampered(ConversationId(row.conversation), f"a personal value of record {row.sequence} was changed")
     return Record(
         sequence=row.sequence,
         at=row.at,
         request_id=None if row.request_id is None else RequestId(row.request_id),
         public=json.loads(row.body),
-        personal=kept,
-        erased=tuple(path for path in json.loads(row.digests) if path not in kept),
+        personal={path: json.loads(value) for path, (value, _) in kept.items()},
+        erased=tuple(path for path in digests if path not in kept),
         previous=Digest(row.previous),
         hash=Digest(row.hash),
     )

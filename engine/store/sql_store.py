@@ -78,6 +78,7 @@ class SqlStore:
 
     def __init__(self, database: Database, key: Key, *, largest_group: int, salt: Salt) -> None:
         self._database = database
+        self._key = key
         self._salt = salt
         self._threads = ThreadPoolExecutor(database.readers, thread_name_prefix="charter-store-reader")
         self._writer = Writer(database.where, partial(write_group, database, key), largest_group=largest_group)
@@ -89,7 +90,7 @@ class SqlStore:
 
     async def load(self, conversation: ConversationId) -> Conversation | None:
         """See `Store`."""
-        return await self._read(load_conversation, conversation)
+        return await self._read(load_conversation, conversation, self._key)
 
     async def records(
         self,

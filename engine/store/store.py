@@ -25,8 +25,8 @@ from .errors import Conflict
 class Store(Protocol):
     """Conversations, their audit log, the requests they answered and the acts they still owe.
 
-    Every method may raise a `Fault`. What a commit's caller has seen succeed is durable and seen by every read
-    that starts afterwards.
+    Every method may raise a `Fault`, and `load` and `records` may raise `Tampered`. What a commit's caller has seen
+    succeed is durable and seen by every read that starts afterwards.
     """
 
     async def commit(self, commit: Commit) -> Committed:
