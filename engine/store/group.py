@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, NoResultFound
 
 from .chain import Key, LogEntry, Row, Sealed, next_head, row_mac
 from .commit import Committed, Head
 from .database import Database
-from .errors import StoreError
+from .errors import Fault, StoreError, WrongKey
 from .insert import insert_rows
 from .tables import log
 from .write import write_commits
@@ -28,6 +28,10 @@ def write_group(database: Database, key: Key, group: Sequence[Sealed]) -> list[O
     """
     try:
         return _write_together(database, key, group)
+    except Fault as fault:
+        return [fault for _ in group]
+    except NoResultFound:
+        return [WrongKey(database.where, "the head of the log is gone") for _ in group]
     except DBAPIError as error:
         if len(group) == 1:
             return [database.fault(error)]

@@ -39,7 +39,7 @@ _PREPARED = 256
 class SqliteOptions:
     """`busy_ms`: how long to wait for another process; `max_pages`: how far the file may grow, in pages."""
 
-    busy_ms: int = 5000
+    busy_ms: int = 2000  # a caller has four seconds
     readers: int = 4
     max_pages: int | None = None
 
@@ -54,7 +54,7 @@ def sqlite_database(path: Path, options: SqliteOptions) -> Database:
         reader=_engine(path, _read_pragmas(options), "BEGIN", options.readers),
         readers=options.readers,
         fault=fault,
-        turn=partial(_turn, path.with_name(f"{path.name}.writer"), options.busy_ms),
+        turn=partial(_turn, path, _inode(path), options.busy_ms),
     )
     try:
         with faults(fault):
@@ -137,13 +137,15 @@ def _engine(path: Path, pragmas: tuple[str, ...], begin: str, connections: int) 
 
 
 @contextlib.contextmanager
-def _turn(path: Path, busy_ms: int) -> Iterator[None]:
-    """No other process that waits its turn writes inside.
+def _turn(path: Path, inode: int | None, busy_ms: int) -> Iterator[None]:
+    """No other process that waits its turn writes inside, and the database is the file that was opened.
 
     SQLite lets writers wait by sleeping for longer and longer, up to a tenth of a second: of two busy processes one
     would starve. Whoever has waited in vain goes on, and SQLite says whether it may write.
     """
-    descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+    if _inode(path) != inode:  # what is written to a file that was moved away or removed is not kept
+        raise Missing(str(path), "the file was moved or removed while it was in use")
+    descriptor = os.open(path.with_name(f"{path.name}.writer"), os.O_CREAT | os.O_RDWR, 0o600)
     try:
         until = time.monotonic() + busy_ms / 1000
         while time.monotonic() < until:
@@ -155,6 +157,13 @@ def _turn(path: Path, busy_ms: int) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return None
 
 
 def _require_wal(database: Database) -> None:

@@ -21,7 +21,7 @@ Place: TypeAlias = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Stand:
-    """Where a conversation stands, as far as the next commit must know."""
+    """Where a conversation stands, as far as the next commit must know; at version -1 where its row was removed."""
 
     version: int = 0
     lease_owner: str | None = None
@@ -92,9 +92,9 @@ def _request(digest: str, answered: int, response: str | None) -> StoredRequest:
 _STANDS = """
 SELECT
   (SELECT json_group_array(json_array(
-     c.id, c.version, c.lease_owner, c.lease_expires, c.last_sequence, c.last_hash))
-   FROM json_each(?) AS wanted CROSS JOIN conversations AS c
-   WHERE c.id = wanted.value),
+     wanted.value, coalesce(c.version, -1), c.lease_owner, c.lease_expires, c.last_sequence, c.last_hash))
+   FROM json_each(?) AS wanted LEFT JOIN conversations AS c ON c.id = wanted.value
+   WHERE c.id IS NOT NULL OR EXISTS (SELECT 1 FROM log WHERE log.conversation = wanted.value)),
   (SELECT json_group_array(json_array(
      r.conversation, r.request_id, r.body_digest, r.answered,
      CASE WHEN r.response IS NOT NULL THEN hex(r.response) END))
