@@ -183,10 +183,10 @@ class Conversations:
             _log.warning("conversation %s cannot go on: %s", conversation, refused.detail)
 
     async def _set_alarms(self) -> None:
-        for entry in await self._ports.store.outbox("pending", limit=MOST_ALARMS):
-            due = entry.payload["due"] if entry.payload else 0
-            if isinstance(due, int):
-                self._alarms.set_due(entry.conversation, entry.key, due)
+        """Alarms are set for what is due before this is done the next time, whoever began it."""
+        soon = self._ports.clock.now() + round(2 * LOOK_FOR_ALARMS_SECONDS * 1000)
+        for entry in await self._ports.store.due(soon, limit=MOST_ALARMS):
+            self._alarms.set_due(entry.conversation, entry.key, entry.due or 0)
 
     def _rings(self, conversation: ConversationId, key: IdempotencyKey) -> None:
         self._spawn(self._ring(conversation, key))

@@ -98,13 +98,11 @@ def change(program: Program, before: Errands, step: Happened, *, longest_ms: int
 
 
 def outbox_entries(change: Change, *, record: int) -> tuple[NewEntry, ...]:
-    """What a change puts into the outbox: all that is carried out outside or comes by itself. `record`: see there."""
+    """What a change puts into the outbox, by the record of this index: what is done outside or comes by itself."""
     return tuple(
-        NewEntry(
-            key=errand.key, kind=errand.waits.value, payload={"name": errand.name, "due": errand.due}, record=record
-        )
-        for errand in change.begun
-        if errand.waits is Waits.CALL or errand.rings
+        NewEntry(key=one.key, kind=one.waits.value, payload={"name": one.name}, record=record, due=one.due)
+        for one in change.begun
+        if one.waits is Waits.CALL or one.rings
     )
 
 

@@ -125,12 +125,16 @@ Requested: TypeAlias = Unseen | Seen
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewEntry:
-    """An act to be carried out outside; `record` is the index, in the same commit, of the record that demands it."""
+    """An act to be carried out outside; `record` is the index, in the same commit, of the record that demands it.
+
+    `due`, milliseconds since the epoch, is when it comes by itself or is waited for no longer.
+    """
 
     key: IdempotencyKey
     kind: str
     payload: Mapping[str, Json]
     record: int = 0
+    due: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +147,7 @@ class OutboxEntry:
     kind: str
     payload: Mapping[str, Json] | None
     status: Status
+    due: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -205,6 +205,18 @@ async def an_act_leaves_the_outbox_once(factory: StoreFactory) -> None:
         assert [done.key for done in await store.outbox("done")] == [KEY]
 
 
+async def what_is_due_is_found_the_earliest_first(factory: StoreFactory) -> None:
+    async with opened(factory) as store:
+        for number, due in enumerate((3000, 1000, None, 2000)):
+            key = IdempotencyKey(f"{number}")
+            entry = NewEntry(key=key, kind="timer", payload={}, due=due)
+            await store.commit(replace(a_turn(str(UUID(int=number)), 0), outbox=(entry,)))
+        assert [entry.due for entry in await store.due(3000)] == [1000, 2000]
+        assert [entry.due for entry in await store.due(3001, limit=1)] == [1000]
+        await store.commit(replace(a_turn(str(UUID(int=1)), 1), done=(IdempotencyKey("1"),)))
+        assert [entry.due for entry in await store.due(3001)] == [2000, 3000]
+
+
 async def erasure_leaves_the_chain_and_nothing_personal(factory: StoreFactory) -> None:
     entry = NewEntry(key=KEY, kind="tool", payload={"phone": "5550100"})
     async with opened(factory) as store:
@@ -241,6 +253,7 @@ CHECKS: tuple[Check, ...] = (
     a_live_lease_keeps_others_out,
     an_abandoned_turn_is_found_and_taken_over,
     an_act_leaves_the_outbox_once,
+    what_is_due_is_found_the_earliest_first,
     erasure_leaves_the_chain_and_nothing_personal,
     a_closed_store_has_written_and_says_so,
 )

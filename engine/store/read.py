@@ -128,6 +128,12 @@ def list_outbox(
     return tuple(_entry(row) for row in connection.execute(query.order_by(outbox.c.id).limit(limit)))
 
 
+def list_due(connection: Connection, before: int, limit: int) -> tuple[OutboxEntry, ...]:
+    """Pending acts that are due before this time, the earliest first."""
+    query = select(outbox).where(outbox.c.status == "pending", outbox.c.due < before)
+    return tuple(_entry(row) for row in connection.execute(query.order_by(outbox.c.due, outbox.c.id).limit(limit)))
+
+
 def read_head(connection: Connection) -> Head:
     """The end of the log over all conversations."""
     row = connection.execute(select(head.c.position, head.c.mac)).one()
@@ -208,4 +214,5 @@ def _entry(row: Any) -> OutboxEntry:
         kind=row.kind,
         payload=None if row.payload is None else json.loads(row.payload),
         status=row.status,
+        due=row.due,
     )

@@ -31,7 +31,7 @@ from .database import Database
 from .errors import Closed, Fault, Unusable, WrongKey
 from .group import write_group
 from .migrate import migrate
-from .read import find_request, list_open, list_outbox, list_records, load_conversation, read_head
+from .read import find_request, list_due, list_open, list_outbox, list_records, load_conversation, read_head
 from .sqlite import SqliteOptions, faults, sqlite_database, sqlite_reader
 from .tables import head, log
 from .writer import Writer
@@ -116,6 +116,10 @@ class SqlStore:
     ) -> tuple[OutboxEntry, ...]:
         """See `Store`."""
         return await self._read(list_outbox, status, conversation, limit)
+
+    async def due(self, before: int, *, limit: int = 100) -> tuple[OutboxEntry, ...]:
+        """See `Store`."""
+        return await self._read(list_due, before, limit)
 
     async def head(self) -> Head:
         """See `Store`."""

@@ -56,6 +56,9 @@ class Store(Protocol):
     ) -> tuple[OutboxEntry, ...]:
         """Acts of this status, oldest first."""
 
+    async def due(self, before: int, *, limit: int = 100) -> tuple[OutboxEntry, ...]:
+        """Pending acts that are due before this time, the earliest first."""
+
     async def head(self) -> Head:
         """The end of the keyed log, to be kept elsewhere as an anchor."""
 

@@ -82,10 +82,12 @@ outbox = Table(
     Column("payload", Text),
     Column("key", Text, nullable=False, unique=True),
     Column("status", String(7), nullable=False),
+    Column("due", BigInteger),
     ForeignKeyConstraint(["conversation", "sequence"], ["records.conversation", "records.sequence"]),
     CheckConstraint("status IN ('pending', 'taken', 'done')", name="outbox_status"),
     Index("outbox_waiting", "status", "id"),
     Index("outbox_conversation", "conversation"),
+    Index("outbox_due", "status", "due"),
 )
 
 log = Table(

@@ -34,7 +34,7 @@ _CONVERSATION_COLUMNS = tuple(column.name for column in conversations.columns)
 _RECORD_COLUMNS = tuple(column.name for column in records.columns)
 _PERSONAL_COLUMNS = tuple(column.name for column in personal.columns)
 _REQUEST_COLUMNS = tuple(column.name for column in requests.columns)
-_OUTBOX_COLUMNS = ("conversation", "sequence", "kind", "payload", "key", "status")
+_OUTBOX_COLUMNS = ("conversation", "sequence", "kind", "payload", "key", "due", "status")
 
 
 def write_commits(
@@ -190,7 +190,7 @@ class _Batch:
         commit = sealed.commit
         for entry, payload in zip(commit.outbox, sealed.payloads, strict=True):
             self.entries[entry.key] = StoredEntry(commit.conversation, "pending")
-            row = (commit.conversation, first + entry.record, entry.kind, payload, entry.key, "pending")
+            row = (commit.conversation, first + entry.record, entry.kind, payload, entry.key, entry.due, "pending")
             self.outbox[entry.key] = row
         for key in commit.taken:
             self._move(key, "taken")

@@ -313,12 +313,8 @@ class FullDisk:
     def __init__(self, store: Store, room: int) -> None:
         self._store, self.room = store, room
         self.load, self.records, self.request = store.load, store.records, store.request
-        self.open_conversations, self.outbox, self.head, self.close = (
-            store.open_conversations,
-            store.outbox,
-            store.head,
-            store.close,
-        )
+        self.open_conversations, self.outbox, self.due = store.open_conversations, store.outbox, store.due
+        self.head, self.close = store.head, store.close
 
     async def commit(self, commit: Commit) -> Committed:
         if self.room == 0:

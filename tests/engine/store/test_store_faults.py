@@ -155,7 +155,7 @@ async def test_a_newer_schema_is_refused(path: Path, url: str, key: Key) -> None
         await store.commit(a_turn(ONE, 0))
     with closing(sqlite3.connect(path)) as newer, newer:
         newer.execute("UPDATE charter_schema SET version_num = '9999'")
-    with pytest.raises(NewerSchema, match=r"9999.*0001"):
+    with pytest.raises(NewerSchema, match=r"9999.*0002"):
         open_store(url, key)
 
 
