@@ -38,3 +38,47 @@ class Flight:
         """Nothing more comes of it here."""
         self.failed = why
         self.landed.set()
+
+
+@dataclass(slots=True, eq=False)
+class Flights:
+    """The requests of a conversation that are on record and not answered, and the acts that no answer had."""
+
+    under_way: dict[RequestId, Flight] = field(default_factory=dict)
+    untold: tuple[Shown, ...] = ()
+
+    def remember(self, acts: Mapping[RequestId, tuple[Shown, ...]], untold: tuple[Shown, ...], *, until: float) -> None:
+        """They are as the store has them; a request that it knows to be answered has landed."""
+        for request in self.under_way.keys() - acts.keys():
+            self.under_way.pop(request).answer(None)
+        for request in acts.keys() - self.under_way.keys():
+            self.under_way[request] = Flight(
+                id=request, digest=Digest(""), kind=EventKind(""), fields={}, until=until, recorded=True
+            )
+        self._told(acts, untold)
+
+    def go_on(
+        self,
+        acts: Mapping[RequestId, tuple[Shown, ...]],
+        untold: tuple[Shown, ...],
+        responses: Mapping[RequestId, bytes],
+        begun: Flight | None,
+    ) -> None:
+        """This is on record now: a request that began, acts of those that wait, answers to those that do no longer."""
+        if begun is not None:
+            begun.recorded = True
+            self.under_way[begun.id] = begun
+        for request, response in responses.items():
+            self.under_way.pop(request).answer(response)
+        self._told(acts, untold)
+
+    def give_up(self, why: Refused) -> None:
+        """Nothing more comes of any of them here."""
+        for flight in self.under_way.values():
+            flight.give_up(why)
+        self.under_way.clear()
+
+    def _told(self, acts: Mapping[RequestId, tuple[Shown, ...]], untold: tuple[Shown, ...]) -> None:
+        for request, own in acts.items():
+            self.under_way[request].acts = own
+        self.untold = untold

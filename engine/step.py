@@ -8,11 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from charter.dsl.program import ActKind, Event, EventKind, Opening, Program
-from charter.engine.asks import Failed, Suggested
+from charter.dsl.semantics import trusted
+from charter.dsl.session import failure
+from charter.dsl.types import Value
+from charter.engine.asks import Failed, Reason, Suggested
 from charter.engine.calls import Called
 from charter.engine.decide import Decision
 from charter.engine.errands import Errand, Happened, Waits, change, outbox_entries
-from charter.engine.flight import Flight, Shown
+from charter.engine.flight import Flight, Flights, Shown
 from charter.engine.messages import turn_response
 from charter.engine.ports import LONGEST_SECONDS, SLACK_MS, Ports, Told
 from charter.engine.record import Decided, record_of
@@ -58,6 +61,7 @@ class Plan:
     answered yet, `untold` those that no answer had, `told` what listeners hear.
     """
 
+    conversation: ConversationId
     before: Snapshot
     after: Snapshot
     acts: Mapping[RequestId, tuple[Shown, ...]]
@@ -77,22 +81,47 @@ class Plan:
         return tuple(errand for key, errand in self.after.errands.items() if key not in before)
 
 
-def no_step(known: Snapshot, flights: Mapping[RequestId, Flight], untold: tuple[Shown, ...], now: int) -> Plan:
+def no_step(conversation: ConversationId, known: Snapshot, flights: Flights, now: int) -> Plan:
     """The plan that changes nothing but the version of the conversation."""
     return Plan(
+        conversation=conversation,
         before=known,
         after=replace(known, version=known.version + 1, now=max(known.now, now)),
-        acts={request: flight.acts for request, flight in flights.items()},
-        untold=untold,
+        acts={request: flight.acts for request, flight in flights.under_way.items()},
+        untold=flights.untold,
         responses={},
     )
 
 
-def with_step(ports: Ports, conversation: ConversationId, plan: Plan, step: Step) -> Plan:
+def with_event(
+    ports: Ports,
+    plan: Plan,
+    kind: EventKind,
+    fields: Mapping[str, Value],
+    *,
+    flight: Flight | None = None,
+    errand: Errand | None = None,
+    answer: Suggested | Failed | Called | None = None,
+) -> Plan:
+    """The plan and the step that the event leads to, with the failures of what it asks for too often."""
+    program, state, now = ports.recorder.program, plan.after.state, plan.after.now
+    event = Event(kind, fields, now)
+    if not trusted(program, state, event):
+        args = {name: fields[name] for name, _ in program.tools[kind].args}
+        event = failure(program, kind, Reason.INVALID.value, args, now)
+    decision = ports.decider.decide(state, event)
+    plan = with_step(ports, plan, Step(event=event, decision=decision, flight=flight, errand=errand, answer=answer))
+    while one := next((one for one in plan.after.errands.values() if one.waits is Waits.EXHAUSTED), None):
+        event = failure(program, one.name, Reason.EXHAUSTED.value, dict(one.args), now)
+        plan = with_event(ports, plan, event.kind, event.fields, errand=one)
+    return plan
+
+
+def with_step(ports: Ports, plan: Plan, step: Step) -> Plan:
     """The plan and one step more. Acts in the name of a request that was answered already go with the next answer."""
     program, outcome, known = ports.recorder.program, step.decision.outcome, plan.after
     sequence = known.sequence + 1
-    happened = Happened(step.event, outcome, conversation, sequence, step.request, step.errand)
+    happened = Happened(step.event, outcome, plan.conversation, sequence, step.request, step.errand)
     changed = change(program, known.errands, happened, longest_ms=round(LONGEST_SECONDS * 1000))
     shown = tuple((sequence, act) for act in outcome.acts if act.kind in SHOWN)
     acts, untold = dict(plan.acts), plan.untold
@@ -117,8 +146,9 @@ def with_step(ports: Ports, conversation: ConversationId, plan: Plan, step: Step
     responses = dict(plan.responses)
     for request in finished:
         told = sorted((*untold, *acts.pop(request)), key=lambda shown: shown[0])
-        responses[request], untold = turn_response(program, after, conversation, request, told), ()
+        responses[request], untold = turn_response(program, after, plan.conversation, request, told), ()
     return Plan(
+        conversation=plan.conversation,
         before=plan.before,
         after=after,
         acts=acts,
@@ -136,11 +166,11 @@ def with_step(ports: Ports, conversation: ConversationId, plan: Plan, step: Step
     )
 
 
-def with_answer(ports: Ports, conversation: ConversationId, plan: Plan, flight: Flight) -> Plan:
+def with_answer(ports: Ports, plan: Plan, flight: Flight) -> Plan:
     """The plan that also answers a request with the acts so far, while its calls are open."""
     after = replace(plan.after, begun=tuple(one for one in plan.after.begun if one != flight.id), untold=())
     told = sorted((*plan.untold, *flight.acts), key=lambda shown: shown[0])
-    response = turn_response(ports.recorder.program, after, conversation, flight.id, told)
+    response = turn_response(ports.recorder.program, after, plan.conversation, flight.id, told)
     acts = {request: acts for request, acts in plan.acts.items() if request != flight.id}
     return replace(plan, after=after, acts=acts, untold=(), responses={**plan.responses, flight.id: response})
 
@@ -152,12 +182,12 @@ def with_renewal(ports: Ports, plan: Plan, errand: Errand) -> Plan:
     return replace(plan, after=replace(plan.after, errands=errands))
 
 
-def commit_of(ports: Ports, conversation: ConversationId, plan: Plan) -> Commit:
+def commit_of(ports: Ports, plan: Plan) -> Commit:
     """The commit that writes the plan."""
     program, after = ports.recorder.program, plan.after
     held = [errand.due for errand in after.errands.values() if errand.holds]
     return Commit(
-        conversation=conversation,
+        conversation=plan.conversation,
         expected_version=plan.before.version,
         owner=ports.owner,
         now=after.now,

@@ -11,22 +11,21 @@ import contextlib
 from collections.abc import Mapping
 
 from charter.dsl.program import Event, EventKind, Opening
-from charter.dsl.semantics import Outcome, trusted
-from charter.dsl.session import failure
+from charter.dsl.semantics import Outcome
 from charter.dsl.types import Value
 from charter.engine.asks import Reason
 from charter.engine.decide import Decision
 from charter.engine.errands import Errand, Errands, Waits
-from charter.engine.flight import Flight, Shown
+from charter.engine.flight import Flight, Flights
 from charter.engine.line import Line, Place
 from charter.engine.order import SILENCE, START, doubted, must_wait, unfit, waited_in_vain
 from charter.engine.ports import LONGEST_SECONDS, Ports, Surroundings
-from charter.engine.recall import Recalled, recall
+from charter.engine.recall import recall
 from charter.engine.refused import Refused, Why
 from charter.engine.snapshot import Snapshot
-from charter.engine.step import Plan, Step, commit_of, no_step, with_answer, with_renewal, with_step
-from charter.engine.store import ConversationId, Digest, IdempotencyKey, RequestId
-from charter.engine.work import Answer, Arrival, Work
+from charter.engine.step import Plan, Step, commit_of, no_step, with_answer, with_event, with_renewal, with_step
+from charter.engine.store import ConversationId, IdempotencyKey, RequestId
+from charter.engine.work import Arrival, Work
 
 GRACE_SECONDS = 1.0
 """How long after a request's time the failures of what it asked of agents may take."""
@@ -53,8 +52,7 @@ class LiveConversation:
         self._steps = asyncio.Condition()
         self._snapshot: Snapshot | None = None  # None: to be read from the store
         self._unread = True
-        self._flights: dict[RequestId, Flight] = {}  # on record, and not answered
-        self._untold: tuple[Shown, ...] = ()
+        self._flights = Flights()
         self._took = 0.0  # seconds, the last commit
         self._arrived: dict[IdempotencyKey, Arrival] = {}  # answers that are not decided
         self._work = Work(ports, self._arrive, self._give_up)
@@ -62,7 +60,7 @@ class LiveConversation:
     @property
     def idle(self) -> bool:
         """Nothing is under way: it may be forgotten altogether."""
-        return not self._flights and not self._work.under_way
+        return not self._flights.under_way and not self._work.under_way
 
     async def take(self, flight: Flight, place: Place) -> Refused | None:
         """The event had its effect and `flight.response` is on record; or it is refused and nothing happened."""
@@ -86,7 +84,7 @@ class LiveConversation:
     async def join(self, request: RequestId) -> bool:
         """Whether a request that is on record is worked on here; if so, it was until it had its answer."""
         async with self._steps:
-            if await self._load() is not None or (flight := self._flights.get(request)) is None:
+            if await self._load() is not None or (flight := self._flights.under_way.get(request)) is None:
                 self.doubt()
                 return False
         await self._landed(flight)
@@ -177,8 +175,7 @@ class LiveConversation:
         plan = self._plan()
         event = Event(flight.kind, flight.fields, plan.after.now)
         decision = Decision(Outcome(plan.after.state, dropped=why), None, 0, 0)
-        plan = with_step(self._ports, self._id, plan, Step(event=event, decision=decision, flight=flight))
-        await self._write(plan, flight)
+        await self._write(with_step(self._ports, plan, Step(event=event, decision=decision, flight=flight)), flight)
 
     async def _landed(self, flight: Flight) -> Refused | None:
         """The request has its answer: when nothing is pending, or when its time has come and only calls are open."""
@@ -195,7 +192,7 @@ class LiveConversation:
                 async with asyncio.timeout(GRACE_SECONDS):  # what was asked of agents fails as late by itself
                     await self._steps.wait_for(lambda: flight.landed.is_set() or not self._asks(flight))
             if await self._load() is None and not flight.landed.is_set():
-                await self._write(with_answer(self._ports, self._id, self._plan(), flight), flight)
+                await self._write(with_answer(self._ports, self._plan(), flight), flight)
 
     def _asks(self, flight: Flight) -> bool:
         errands: Errands = self._snapshot.errands if self._snapshot else {}
@@ -211,22 +208,11 @@ class LiveConversation:
         recalled = await recall(self._ports, self._id)
         if isinstance(recalled, Refused):
             return recalled
-        self._remember(recalled)
+        until = asyncio.get_running_loop().time() + LONGEST_SECONDS
+        self._flights.remember(recalled.acts, recalled.untold, until=until)
+        self._snapshot = recalled.known
         await self._adopt(recalled.known)
         return None
-
-    def _remember(self, recalled: Recalled) -> None:
-        """The requests that wait for an answer are known with their acts, and the acts that no answer had."""
-        for request in self._flights.keys() - recalled.acts.keys():
-            self._flights.pop(request).answer(None)  # the store has it
-        until = asyncio.get_running_loop().time() + LONGEST_SECONDS
-        for request, acts in recalled.acts.items():
-            if request not in self._flights:
-                self._flights[request] = Flight(
-                    id=request, digest=Digest(""), kind=START, fields={}, until=until, recorded=True
-                )
-            self._flights[request].acts = acts
-        self._snapshot, self._untold = recalled.known, recalled.untold
 
     async def _adopt(self, known: Snapshot) -> None:
         """What nobody works on any more goes on: a question has failed, a call is made again or is uncertain."""
@@ -271,7 +257,9 @@ class LiveConversation:
             if waiting is None:
                 taken.append(key)
             elif waiting.waits is Waits.ASK or not must_wait(self._program, plan.after, arrival.kind):
-                plan = self._decided(plan, arrival.kind, arrival.fields, errand=waiting, answer=arrival.answer)
+                plan = with_event(
+                    self._ports, plan, arrival.kind, arrival.fields, errand=waiting, answer=arrival.answer
+                )
                 taken.append(key)
         if plan.records:
             await self._write(plan)
@@ -288,50 +276,21 @@ class LiveConversation:
         errand: Errand | None = None,
     ) -> None:
         """The event is decided and on record; what is asked and called is under way."""
-        await self._write(self._decided(self._plan(), kind, fields, flight=flight, errand=errand), flight)
+        await self._write(with_event(self._ports, self._plan(), kind, fields, flight=flight, errand=errand), flight)
 
     def _plan(self) -> Plan:
-        return no_step(self._known, self._flights, self._untold, self._ports.clock.now())
-
-    def _decided(
-        self,
-        plan: Plan,
-        kind: EventKind,
-        fields: Mapping[str, Value],
-        *,
-        flight: Flight | None = None,
-        errand: Errand | None = None,
-        answer: Answer | None = None,
-    ) -> Plan:
-        """The plan with a step more, and with the failures of what was asked for too often, which come at once."""
-        state, event = plan.after.state, Event(kind, fields, plan.after.now)
-        if not trusted(self._program, state, event):
-            args = {name: fields[name] for name, _ in self._program.tools[kind].args}
-            event = failure(self._program, kind, Reason.INVALID.value, args, event.now)
-        decision = self._ports.decider.decide(state, event)
-        step = Step(event=event, decision=decision, flight=flight, errand=errand, answer=answer)
-        plan = with_step(self._ports, self._id, plan, step)
-        while one := next((one for one in plan.after.errands.values() if one.waits is Waits.EXHAUSTED), None):
-            event = failure(self._program, one.name, Reason.EXHAUSTED.value, dict(one.args), plan.after.now)
-            plan = self._decided(plan, event.kind, event.fields, errand=one)
-        return plan
+        return no_step(self._id, self._known, self._flights, self._ports.clock.now())
 
     async def _write(self, plan: Plan, flight: Flight | None = None) -> None:
         """The plan is durable; only then is it known here, and to those who wait, and what it wants done is begun."""
         self._snapshot = None  # where the commit fails, the store is asked what is true
         began = asyncio.get_running_loop().time()
-        await self._ports.store.commit(commit_of(self._ports, self._id, plan))
+        await self._ports.store.commit(commit_of(self._ports, plan))
         self._took = asyncio.get_running_loop().time() - began
-        self._snapshot, self._untold = plan.after, plan.untold
-        if flight is not None:
-            flight.recorded = True
-            self._flights[flight.id] = flight
-        for request, acts in plan.acts.items():
-            self._flights[request].acts = acts
+        self._snapshot = plan.after
+        self._flights.go_on(plan.acts, plan.untold, plan.responses, flight)
         for errand in plan.begun:
             self._begin(errand, plan.after)
-        for request, response in plan.responses.items():
-            self._flights.pop(request).answer(response)
         for errand in plan.done:
             self._around.calm(errand.key)
         self._work.keep(plan.after.errands)
@@ -342,7 +301,7 @@ class LiveConversation:
     def _begin(self, errand: Errand, known: Snapshot) -> None:
         match errand.waits:
             case Waits.ASK:
-                flight = self._flights.get(errand.request) if errand.request else None
+                flight = self._flights.under_way.get(errand.request) if errand.request else None
                 self._work.ask(errand, known, flight.until if flight else None)
             case Waits.CALL:
                 self._work.call(self._id, errand, known.language)
@@ -354,9 +313,7 @@ class LiveConversation:
     def _give_up(self, why: Refused) -> None:
         """What is under way cannot go on here: whoever waits is told."""
         self._snapshot = None
-        for flight in self._flights.values():
-            flight.give_up(why)
-        self._flights.clear()
+        self._flights.give_up(why)
 
     @property
     def _known(self) -> Snapshot:
