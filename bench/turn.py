@@ -1,7 +1,7 @@
 """Turns over gRPC with two agents and durable commits, beside a bare echo. `python bench/turn.py`.
 
 Agents, servers and the client are processes of their own on this machine. A turn is an utterance, two questions to
-scripted agents at once, three commits and the acts that follow. Beside it, in the same run and with the same client:
+scripted agents at once, two commits (three where an answer comes late) and the acts that follow. Beside it, in the same run and with the same client:
 
 - echo: a bare asyncio gRPC server that gives a message back;
 - echo with group commit: the same, with one durable commit of a typical turn before it answers.

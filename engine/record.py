@@ -118,21 +118,24 @@ _Tree: TypeAlias = "bool | int | float | str | list[_Tree] | dict[str, _Tree] | 
 
 def _parted(body: _Tree) -> tuple[Json, dict[str, Json]]:
     personal: dict[str, Json] = {}
+    return _public(body, "", personal), personal
 
-    def public(tree: _Tree, path: str) -> Json:
-        if isinstance(tree, dict):
-            return {
-                name: part if isinstance(part, _PLAIN) else public(part, f"{path}/{name}" if path else name)
-                for name, part in tree.items()
-            }
-        if isinstance(tree, list):
-            return [part if isinstance(part, _PLAIN) else public(part, f"{path}/{i}") for i, part in enumerate(tree)]
-        if isinstance(tree, _Personal):
-            personal[path] = tree.value
-            return None
-        return tree
 
-    return public(body, ""), personal
+def _public(tree: _Tree, path: str, personal: dict[str, Json]) -> Json:
+    """The tree without its personal values, which are now in `personal` by their paths."""
+    if isinstance(tree, dict):
+        return {
+            name: part if isinstance(part, _PLAIN) else _public(part, f"{path}/{name}" if path else name, personal)
+            for name, part in tree.items()
+        }
+    if isinstance(tree, list):
+        return [
+            part if isinstance(part, _PLAIN) else _public(part, f"{path}/{i}", personal) for i, part in enumerate(tree)
+        ]
+    if isinstance(tree, _Personal):
+        personal[path] = tree.value
+        return None
+    return tree
 
 
 def _copied(value: Json) -> Any:

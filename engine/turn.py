@@ -55,7 +55,7 @@ class LiveConversation:
         self._flights = Flights()
         self._took = 0.0  # seconds, the last commit
         self._arrived: dict[IdempotencyKey, Arrival] = {}  # answers that are not decided
-        self._work = Work(ports, self._arrive, self._give_up)
+        self._work = Work(ports)
 
     @property
     def idle(self) -> bool:
@@ -112,6 +112,25 @@ class LiveConversation:
                     return None
                 await self._steps.wait()
             return refused
+
+    async def arrive(self, arrival: Arrival) -> None:
+        """The answer to an errand is decided, once it can come; if nobody waits for it any more, nothing happens."""
+        key = arrival.errand.key
+        self._arrived[key] = arrival
+        try:
+            if arrival.errand.waits is Waits.ASK and self._others_asked():
+                await asyncio.sleep(min(TOGETHER_SECONDS, self._took))  # the last to come takes along those before it
+            async with self._steps:
+                while key in self._arrived and await self._load() is None:
+                    if not await self._take_arrived():
+                        await self._steps.wait()
+        finally:
+            self._arrived.pop(key, None)
+
+    def give_up(self, why: Refused) -> None:
+        """What is under way cannot go on here: whoever waits is told."""
+        self._snapshot = None
+        self._flights.give_up(why)
 
     def doubt(self) -> None:
         """What is known here may be older than the store, unless it is held by this server."""
@@ -224,25 +243,11 @@ class LiveConversation:
                 tool = self._program.tools.get(errand.name) if errand.waits is Waits.CALL else None
                 if tool is not None and tool.idempotent:
                     await self._write(with_renewal(self._ports, self._plan(), errand))
-                    self._work.call(self._id, self._known.errands[errand.key], self._known.language)
+                    self._work.call(self, self._id, self._known.errands[errand.key], self._known.language)
                 else:
-                    self._work.fail(errand)
+                    self._work.fail(self, errand)
 
     # --- steps -------------------------------------------------------------------------------------------------------
-
-    async def _arrive(self, arrival: Arrival) -> None:
-        """The answer to an errand is decided, once it can come; if nobody waits for it any more, nothing happens."""
-        key = arrival.errand.key
-        self._arrived[key] = arrival
-        try:
-            if arrival.errand.waits is Waits.ASK and self._others_asked():
-                await asyncio.sleep(min(TOGETHER_SECONDS, self._took))  # the last to come takes along those before it
-            async with self._steps:
-                while key in self._arrived and await self._load() is None:
-                    if not await self._take_arrived():
-                        await self._steps.wait()
-        finally:
-            self._arrived.pop(key, None)
 
     def _others_asked(self) -> bool:
         """Whether an answer is under way that has not arrived."""
@@ -302,18 +307,13 @@ class LiveConversation:
         match errand.waits:
             case Waits.ASK:
                 flight = self._flights.under_way.get(errand.request) if errand.request else None
-                self._work.ask(errand, known, flight.until if flight else None)
+                self._work.ask(self, errand, known, flight.until if flight else None)
             case Waits.CALL:
-                self._work.call(self._id, errand, known.language)
+                self._work.call(self, self._id, errand, known.language)
             case Waits.TIMER | Waits.TRANSFER:
                 self._around.alarm(self._id, errand)
             case Waits.EXHAUSTED | Waits.DOUBT:
                 pass
-
-    def _give_up(self, why: Refused) -> None:
-        """What is under way cannot go on here: whoever waits is told."""
-        self._snapshot = None
-        self._flights.give_up(why)
 
     @property
     def _known(self) -> Snapshot:

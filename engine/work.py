@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from charter.dsl.program import EventKind
 from charter.dsl.session import failure
@@ -35,20 +35,25 @@ class Arrival:
     answer: Answer | None = None
 
 
-Arrive: TypeAlias = Callable[[Arrival], Awaitable[None]]
+class Waiting(Protocol):
+    """Who waits for what comes of an errand."""
+
+    async def arrive(self, arrival: Arrival) -> None:
+        """Takes it; raises where that cannot be done."""
+
+    def give_up(self, why: Refused) -> None:
+        """Hears that it cannot be taken."""
 
 
 class Work:
-    """The tasks of one conversation, by errand. `arrive` takes an answer; `give_up` is told where that cannot be done.
+    """The tasks of one conversation, by errand. Only they know who waits: a conversation that is let go of is gone.
 
     INVARIANT: an errand that is held and has a task here has its answer, or its failure, taken by that task.
     """
 
-    def __init__(self, ports: Ports, arrive: Arrive, give_up: Callable[[Refused], None]) -> None:
+    def __init__(self, ports: Ports) -> None:
         self._ports = ports
         self._program = ports.recorder.program
-        self._arrive = arrive
-        self._give_up = give_up
         self._tasks: dict[IdempotencyKey, asyncio.Task[None]] = {}
         self._settling: set[IdempotencyKey] = set()
 
@@ -61,7 +66,7 @@ class Work:
         """Whether the errand is under way."""
         return errand.key in self._tasks
 
-    def ask(self, errand: Errand, known: Snapshot, until: float | None) -> None:
+    def ask(self, by: Waiting, errand: Errand, known: Snapshot, until: float | None) -> None:
         """The question is on its way; it fails as late at `until` on the event loop's clock."""
         agent = self._program.agents[errand.name]
         ask = Ask(
@@ -71,18 +76,18 @@ class Work:
             language=known.language,
             until=until if until is not None else asyncio.get_running_loop().time() + LONGEST_SECONDS,
         )
-        self._start(errand, self._ask(errand, ask))
+        self._start(by, errand, self._ask(by, errand, ask))
 
-    def call(self, conversation: ConversationId, errand: Errand, language: str) -> None:
+    def call(self, by: Waiting, conversation: ConversationId, errand: Errand, language: str) -> None:
         """The call is on its way."""
         tool = self._program.tools[errand.name]
         call = Call(key=errand.key, tool=tool, args=errand.args, conversation=conversation, language=language)
-        self._start(errand, self._call(errand, call))
+        self._start(by, errand, self._call(by, errand, call))
 
-    def fail(self, errand: Errand, reason: Reason = Reason.ERROR) -> None:
+    def fail(self, by: Waiting, errand: Errand, reason: Reason = Reason.ERROR) -> None:
         """What was asked or called, nobody knows any more what came of it."""
         kind, fields = self._failure(errand, reason)
-        self._start(errand, self._arrive(Arrival(errand, kind, fields)), last=True)
+        self._start(by, errand, by.arrive(Arrival(errand, kind, fields)), last=True)
 
     def keep(self, errands: Errands) -> None:
         """Only what these errands wait for goes on."""
@@ -103,8 +108,8 @@ class Work:
 
     # --- tasks -------------------------------------------------------------------------------------------------------
 
-    def _start(self, errand: Errand, work: Awaitable[None], *, last: bool = False) -> None:
-        task = asyncio.create_task(self._run(errand, work, last=last))
+    def _start(self, by: Waiting, errand: Errand, work: Awaitable[None], *, last: bool = False) -> None:
+        task = asyncio.create_task(self._run(by, errand, work, last=last))
         self._tasks[errand.key] = task
         task.add_done_callback(lambda _: self._ended(errand.key, task))
 
@@ -113,7 +118,7 @@ class Work:
             del self._tasks[key]
             self._settling.discard(key)
 
-    async def _run(self, errand: Errand, work: Awaitable[None], *, last: bool) -> None:
+    async def _run(self, by: Waiting, errand: Errand, work: Awaitable[None], *, last: bool) -> None:
         """The outermost loop of what comes from outside: an error there is the failure of the errand, on record."""
         try:
             await work
@@ -121,50 +126,50 @@ class Work:
             if not isinstance(error, StoreError):
                 _log.exception("the answer to %s could not be taken", errand.key)
             if last:
-                self._give_up(refusal(error))
+                by.give_up(refusal(error))
             else:
-                self.fail(errand)
+                self.fail(by, errand)
 
-    async def _ask(self, errand: Errand, ask: Ask) -> None:
+    async def _ask(self, by: Waiting, errand: Errand, ask: Ask) -> None:
         answer = await self._ports.agents.ask(ask)
         if isinstance(answer, Suggested):
-            await self._arrive(Arrival(errand, EventKind(errand.name), answer.fields, answer))
+            await by.arrive(Arrival(errand, EventKind(errand.name), answer.fields, answer))
         else:
             kind, fields = self._failure(errand, answer.reason)
-            await self._arrive(Arrival(errand, kind, fields, answer))
+            await by.arrive(Arrival(errand, kind, fields, answer))
 
-    async def _call(self, errand: Errand, call: Call) -> None:
+    async def _call(self, by: Waiting, errand: Errand, call: Call) -> None:
         calling = asyncio.create_task(self._ports.tools.call(call))
         try:
             done, _ = await asyncio.wait([calling], timeout=call.tool.within / 1000)
             if done:
-                await self._called(errand, calling.result())
+                await self._called(by, errand, calling.result())
                 return
             kind, fields = self._failure(errand, Reason.LATE)
             if not call.tool.writes:
                 calling.cancel()
-            await self._arrive(Arrival(errand, kind, fields))
+            await by.arrive(Arrival(errand, kind, fields))
             if call.tool.writes:
-                await self._settle(errand, calling)
+                await self._settle(by, errand, calling)
         finally:
             calling.cancel()
 
-    async def _called(self, errand: Errand, answer: Called) -> None:
+    async def _called(self, by: Waiting, errand: Errand, answer: Called) -> None:
         match answer:
             case Returned(fields):
-                await self._arrive(Arrival(errand, EventKind(errand.name), {**errand.args, **fields}, answer))
+                await by.arrive(Arrival(errand, EventKind(errand.name), {**errand.args, **fields}, answer))
             case NotDone(reason):
                 fields = {**errand.args, "reason": reason.value}
-                await self._arrive(Arrival(errand, EventKind(f"{errand.name} fails"), fields, answer))
+                await by.arrive(Arrival(errand, EventKind(f"{errand.name} fails"), fields, answer))
             case Unsure():
-                await self._arrive(Arrival(errand, EventKind(f"{errand.name} uncertain"), errand.args, answer))
+                await by.arrive(Arrival(errand, EventKind(f"{errand.name} uncertain"), errand.args, answer))
 
-    async def _settle(self, errand: Errand, calling: asyncio.Task[Called]) -> None:
+    async def _settle(self, by: Waiting, errand: Errand, calling: asyncio.Task[Called]) -> None:
         """The answer came too late for the turn; if it comes at all, it tells what became of the call."""
         self._settling.add(errand.key)
         done, _ = await asyncio.wait([calling], timeout=SETTLE_SECONDS)
         if done and not isinstance(calling.result(), Unsure):
-            await self._called(errand, calling.result())
+            await self._called(by, errand, calling.result())
 
     def _failure(self, errand: Errand, reason: Reason) -> tuple[EventKind, Mapping[str, Value]]:
         """A call that writes and has no answer may have happened: it is uncertain, whatever the reason."""
