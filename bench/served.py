@@ -46,13 +46,17 @@ require notice_first "nothing is said before the recording notice"
 WANTS_A_PERSON = "a person, please"
 SCRIPTS = {
     "classify": (
+        {"describe": {"fields": [{"name": "intent"}, {"name": "confidence"}]}},
         {"suggest": {"intent": {"symbol": "hours"}, "confidence": {"decimal": "0.93"}}},
         {
             "utterance": WANTS_A_PERSON,
             "suggest": {"intent": {"symbol": "human"}, "confidence": {"decimal": "0.97"}},
         },
     ),
-    "fraud_score": ({"suggest": {"score": {"decimal": "0.02"}}},),
+    "fraud_score": (
+        {"describe": {"fields": [{"name": "score"}]}},
+        {"suggest": {"score": {"decimal": "0.02"}}},
+    ),
 }
 
 
@@ -131,6 +135,13 @@ def cpu(pids: Sequence[int]) -> tuple[float, float]:
             else:
                 others += seconds
     return loops, others
+
+
+def machine() -> float:
+    """Seconds of CPU that all processes of this machine took since it was started."""
+    fields = [int(field) for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:]]
+    user, nice, system, _, _, interrupts, soft, stolen, *_ = fields
+    return (user + nice + system + interrupts + soft + stolen) / os.sysconf("SC_CLK_TCK")
 
 
 @asynccontextmanager

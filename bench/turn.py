@@ -1,7 +1,8 @@
 """Turns over gRPC with two agents and durable commits, beside a bare echo. `python bench/turn.py`.
 
-Agents, servers and the client are processes of their own on this machine. A turn is an utterance, two questions to
-scripted agents at once, two commits (three where an answer comes late) and the acts that follow. Beside it, in the same run and with the same client:
+Agents, servers and the client are processes of their own, and share the cores of this machine with each other and with
+whatever else runs. A turn is an utterance, two questions to scripted agents at once, two commits (three where an answer
+comes much later than the other one) and the acts that follow. Beside it, in the same run and with the same client:
 
 - echo: a bare asyncio gRPC server that gives a message back;
 - echo with group commit: the same, with one durable commit of a typical turn before it answers.
@@ -11,6 +12,7 @@ Writes `bench/out/turn.json`.
 
 import asyncio
 import json
+import os
 import signal
 import sys
 import tempfile
@@ -22,7 +24,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import grpc.aio
-from served import LISTENING, POLICY, child, connected, cpu, served
+from served import LISTENING, POLICY, child, connected, cpu, machine, served
 
 from charter.engine.store import Key, open_store
 from charter.engine.store.conformance import a_turn
@@ -97,7 +99,7 @@ def turn_call(channels: Sequence[grpc.aio.Channel]) -> Call:
 
 @dataclass(frozen=True)
 class Measured:
-    """Calls a second, milliseconds, and milliseconds of CPU a call by part."""
+    """Calls a second, milliseconds, and milliseconds of CPU a call by part; the cores that other processes took."""
 
     at_once: int
     offered: float | None
@@ -106,6 +108,7 @@ class Measured:
     p50: float
     p99: float
     cpu: dict[str, float]
+    others: float
 
 
 async def measured(call: Call, at_once: int, parts: dict[str, list[int]], rate: float | None = None) -> Measured:
@@ -113,6 +116,7 @@ async def measured(call: Call, at_once: int, parts: dict[str, list[int]], rate: 
     loop, times = asyncio.get_running_loop(), list[float]()
     await asyncio.gather(*(call(number) for number in range(at_once)))  # connections, first conversations
     before, own = {name: cpu(pids) for name, pids in parts.items()}, time.process_time()
+    everything = machine()
     began = loop.time()
 
     async def caller(number: int) -> None:
@@ -143,6 +147,7 @@ async def measured(call: Call, at_once: int, parts: dict[str, list[int]], rate: 
         p50=times[len(times) // 2],
         p99=times[int(len(times) * 0.99)],
         cpu={name: seconds * 1000 / len(times) for name, seconds in spent.items()},
+        others=max(0.0, (machine() - everything - sum(spent.values())) / took),
     )
 
 
@@ -166,14 +171,17 @@ async def main() -> None:
         for workers in (1, 2):
             name = f"turn, {workers} worker{'s' * (workers > 1)}"
             results[name] = await run_turns(Path(work) / str(workers), workers)
-    print(f"{'':26}{'at once':>8}{'a second':>10}{'p50 ms':>9}{'p99 ms':>9}{'echo / it':>11}  CPU ms a call")
+    print(f"{os.cpu_count()} cores; `others`: how many of them other processes took")
+    print(
+        f"{'':26}{'at once':>8}{'a second':>10}{'p50 ms':>9}{'p99 ms':>9}{'echo / it':>11}{'others':>8}  CPU ms a call"
+    )
     for name, rows in results.items():
         for place, row in enumerate(rows):
             ratio = f"{results['echo'][place].per_second / row.per_second:11.1f}" if row.offered is None else " " * 11
             parts = ", ".join(f"{part} {ms:.2f}" for part, ms in row.cpu.items() if ms >= 0.005)
             offered = f"{name}, {row.offered:.0f}/s" if row.offered else name
             numbers = f"{row.at_once:>8}{row.per_second:>10.0f}{row.p50:>9.1f}{row.p99:>9.1f}"
-            print(f"{offered:26}{numbers}{ratio}  {parts}")
+            print(f"{offered:26}{numbers}{ratio}{row.others:>8.2f}  {parts}")
     out = Path(__file__).parent / "out" / "turn.json"
     out.parent.mkdir(exist_ok=True)
     out.write_text(json.dumps({name: [asdict(row) for row in rows] for name, rows in results.items()}, indent=2) + "\n")
