@@ -1,6 +1,7 @@
 """What is under way outside for one conversation: questions to agents and calls of tools, each in a task of its own."""
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
@@ -70,7 +71,7 @@ class Work:
         """The question is on its way; it fails as late at `until` on the event loop's clock."""
         agent = self._program.agents[errand.name]
         ask = Ask(
-            id=errand.key,
+            id=hashlib.sha256(errand.key.encode()).hexdigest(),  # tells an agent nothing of the conversation
             chain=(agent, *(self._program.agents[name] for name in agent.chain)),
             utterance=known.utterance,
             language=known.language,

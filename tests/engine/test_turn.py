@@ -85,6 +85,7 @@ async def test_an_utterance_is_asked_about_and_the_suggestion_decided_on(tmp_pat
         assert response.acts[0].say.text == "We are open from 9 to 5."
         (ask,) = at.agents.asked
         assert (ask.utterance, ask.language, ask.chain[0].name) == ("When are you open?", "en", "classify")
+        assert at.caller.id not in ask.id
         assert await at.events() == ["start", "utterance", "classify"]
         assert await at.replayed() == Same(at.caller.id, 3)
 
