@@ -93,7 +93,7 @@ def _verified(loaded: Loaded, settings: Settings, *, quiet: bool) -> list[Result
     for result in prove(loaded.program, settings):
         found[result.name] = result
         while not quiet and shown < len(order) and order[shown] in found:
-            for style, line in text(loaded.program, found[order[shown]]):
+            for style, line in text(loaded, found[order[shown]]):
                 echo(style, line)
             shown += 1
     return [found[name] for name in order]

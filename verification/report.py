@@ -1,13 +1,17 @@
 """Verdicts for people and for machines: text as a terminal shows it, and JSON as docs/schemas/verified.json says."""
 
 from collections.abc import Iterable
+from importlib.metadata import version
+from pathlib import Path
 
 from charter.dsl.load import Loaded
 from charter.dsl.program import Event, Program
 from charter.dsl.source import Span
+from charter.dsl.syntax import Form
+from charter.dsl.tokens import quoted
 from charter.dsl.values import Json, time_text, to_json
 from charter.verification.reproduce import test_block
-from charter.verification.transcript import Transcript, said, transcript
+from charter.verification.transcript import ANYTHING, Transcript, said, transcript
 from charter.verification.verdicts import Proved, Refuted, Result, Unknown, Vacuous, Verdict
 
 HOLDS, FAILS, UNDECIDED = 0, 1, 3  # exit codes; 2 is a policy that does not load
@@ -34,8 +38,9 @@ def word(verdict: Verdict) -> str:
             return "unknown"
 
 
-def text(program: Program, result: Result) -> list[tuple[str, str]]:
+def text(loaded: Loaded, result: Result) -> list[tuple[str, str]]:
     """A result as lines, each with its style: `proved`, `refuted`, `quiet`, … or plain."""
+    program = loaded.program
     kind = word(result.verdict)
     where = f"  {result.span}" if result.span else ""
     cites = f"  ({result.cites})" if result.cites else ""
@@ -44,8 +49,8 @@ def text(program: Program, result: Result) -> list[tuple[str, str]]:
         case Proved():
             pass
         case Refuted(events, outcomes):
-            lines += shown(transcript(program, events, outcomes, result.name))
-            lines += _test(program, events, result.name)
+            lines += shown(transcript(program, events, outcomes, result.name, form_of(loaded, result.name)))
+            lines += _after(program, events, result.name)
         case Vacuous(why):
             lines.append(("plain", f"  nothing can break it: {why}"))
         case Unknown(why, explored):
@@ -64,19 +69,32 @@ def summary(path: str, results: Iterable[Result]) -> str:
     return f"{path}: {', '.join(counts)}; {seconds:.1f} s of computing"
 
 
+def file_of(path: str, span: Span) -> Path:
+    """The file that a place of the policy at `path` is in."""
+    return (Path(path) if Path(path).is_dir() else Path(path).parent) / span.path
+
+
+def form_of(loaded: Loaded, goal: str) -> Form | None:
+    """A requirement's form as the policy writes it; None of what is built in."""
+    written = loaded.names.requirements.get(goal)
+    return None if written is None else written.form
+
+
 def to_json_report(path: str, loaded: Loaded, results: Iterable[Result]) -> dict[str, Json]:
     """What is known of a policy."""
     program = loaded.program
     return {
         "path": path,
+        "charter": version("charter"),
         "policy": program.name,
         "digest": program.digest,
         "assumptions": [str(kind) for kind in program.assumptions],
-        "results": [_result(program, result) for result in results],
+        "results": [_result(loaded, result) for result in results],
     }
 
 
-def _result(program: Program, result: Result) -> Json:
+def _result(loaded: Loaded, result: Result) -> Json:
+    program = loaded.program
     found: dict[str, Json] = {
         "name": result.name,
         "text": result.text,
@@ -93,11 +111,11 @@ def _result(program: Program, result: Result) -> Json:
             ]
             found |= {"invariants": proofs, "witness": [event_json(program, event) for event in witness]}
         case Refuted(events, outcomes):
-            played = transcript(program, events, outcomes, result.name)
+            played = transcript(program, events, outcomes, result.name, form_of(loaded, result.name))
             steps: list[Json] = [
                 {
                     **event_json(program, event),
-                    "rules": [{"rule": name, "at": place_json(span)} for name, span in line.rules],
+                    "rules": [{"rule": fired.rule, "at": place_json(fired.span)} for fired in line.rules],
                     "acts": [act for act, _ in line.acts],
                 }
                 for event, line in zip(events, played.lines, strict=True)
@@ -126,16 +144,25 @@ def shown(played: Transcript) -> list[tuple[str, str]]:
     """A transcript as lines, each with its style."""
     lines: list[tuple[str, str]] = []
     for number, line in enumerate(played.lines, 1):
-        lines.append(("event", f"  {number:>3}  {line.said}"))
-        width = max((len(rule) for rule, _ in line.rules), default=0)
-        lines += [("quiet", f"         rule {rule:<{width}}  {span}") for rule, span in line.rules]
+        clock = f"{line.clock}: " if line.clock else ""
+        lines.append(("event", f"  {number:>3}  {clock}{line.said}"))
+        width = max((len(fired.rule) for fired in line.rules), default=0)
+        lines += [("quiet", f"         rule {fired.rule:<{width}}  {fired.span}") for fired in line.rules]
         for act, words in line.acts:
             lines.append(("act", f"         → {act}" + (f"  “{words}”" if words else "")))
     return [*lines, ("refuted", f"       {played.why}")]
 
 
-def _test(program: Program, events: tuple[Event, ...], goal: str) -> list[tuple[str, str]]:
+def _after(program: Program, events: tuple[Event, ...], goal: str) -> list[tuple[str, str]]:
+    """What a reader should know of a counterexample, and the test that plays it."""
+    lines = [f"in service, nothing of event {len(events)} is done: the conversation goes to {program.fallback} instead"]
+    if any(
+        ANYTHING in (value if isinstance(value, tuple) else (value,)) for e in events for value in e.fields.values()
+    ):
+        lines.append(f"{quoted(ANYTHING)} is any text or id")
     block = test_block(program, events, goal)
     if block is None:
-        return []
-    return [("plain", ""), *(("quiet", f"       {line}") for line in block.split("\n"))]
+        lines.append("no `test` block can play it")
+    return [("quiet", f"       {line}") for line in lines] + [
+        ("plain", f"       {line}".rstrip()) for line in ("", *(block or "").split("\n")) if block
+    ]

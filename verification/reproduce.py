@@ -1,15 +1,29 @@
 """The `test` block that plays a counterexample, ready to be put into the policy."""
 
+from dataclasses import replace
+
 from charter.dsl.program import Event, Program
 from charter.dsl.scenarios import EPOCH, PACE
 from charter.dsl.session import begin, feed
 from charter.dsl.tokens import quoted
 from charter.dsl.types import OptionalType, Type, Value
+from charter.dsl.values import duration_text
 from charter.verification.transcript import literal
 
 
 def test_block(program: Program, events: tuple[Event, ...], goal: str) -> str | None:
-    """The block; None where a recorded conversation cannot come to this, since events follow each other otherwise."""
+    """The block; None where a recorded conversation cannot come to this, since events follow each other otherwise.
+
+    Where a test cannot begin as early as the conversation does, the same one that begins later is tried.
+    """
+    block = _block(program, events, goal)
+    if block is not None or not events or events[0].now >= EPOCH:
+        return block
+    later = tuple(replace(event, now=event.now - events[0].now + EPOCH) for event in events)
+    return _block(program, later, goal)
+
+
+def _block(program: Program, events: tuple[Event, ...], goal: str) -> str | None:
     lines = [f'test "{goal} is broken"']
     session, now, broken = begin(program), EPOCH, False
     left = list(events)
@@ -18,7 +32,7 @@ def test_block(program: Program, events: tuple[Event, ...], goal: str) -> str | 
         if event.now < now or (event.now > now and now == EPOCH):
             return None
         if event.now > now:
-            lines.append(f"  wait {event.now - now} ms")
+            lines.append(f"  wait {duration_text(event.now - now)}")
         lines.append(f"  on {written(program, event)}")
         session, steps = feed(program, session, event)
         taken = [step.event for step in steps]
