@@ -1,7 +1,9 @@
 """The command of the prover: `verify`. It is mounted by the command line."""
 
 import json
+import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -11,26 +13,40 @@ from charter.dsl.load import Loaded, Rejected, load
 from charter.dsl.values import Json
 from charter.verification.certificate.file import Unproved, to_text
 from charter.verification.invariants import certified
+from charter.verification.junit import to_junit
 from charter.verification.machine import goals_of
+from charter.verification.progress import progress
 from charter.verification.prove import Settings, prove
 from charter.verification.report import exit_code, summary, text, to_json_report
+from charter.verification.sarif import to_sarif
 from charter.verification.verdicts import Result
 from charter.verification.workers import Limits
 
 WRONG = 2
 _COLOURS = {"proved": "green", "refuted": "red", "vacuous": "yellow", "unknown": "yellow"}
 _BOLD = ("refuted", "vacuous", "event")
+_FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command("verify")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+@click.option("--sarif", type=_FILE, help="Also write SARIF, for code hosts.")
+@click.option("--junit", type=_FILE, help="Also write JUnit XML, for continuous integration.")
 @click.option("--jobs", default=2, show_default=True, type=click.IntRange(1, 64), help="How many proofs at a time.")
 @click.option(
     "--seconds", default=300.0, show_default=True, type=click.FloatRange(1), help="When one proof is given up."
 )
-@click.option("--certificate", type=click.Path(path_type=Path), help="Write what was proved of the one policy here.")
-def verify_command(paths: tuple[Path, ...], as_json: bool, jobs: int, seconds: float, certificate: Path | None) -> None:
+@click.option("--certificate", type=_FILE, help="Write what was proved of the one policy here.")
+def verify_command(
+    paths: tuple[Path, ...],
+    as_json: bool,
+    sarif: Path | None,
+    junit: Path | None,
+    jobs: int,
+    seconds: float,
+    certificate: Path | None,
+) -> None:
     """Proves every requirement of the policies at PATHS for all conversations, or shows one that breaks it.
 
     Exit codes: 0 all is proved, 1 something is refuted or vacuous, 2 a policy is wrong, 3 something is not decided.
@@ -38,39 +54,23 @@ def verify_command(paths: tuple[Path, ...], as_json: bool, jobs: int, seconds: f
     if certificate is not None and len(paths) != 1:
         raise click.UsageError("a certificate is of one policy")
     settings = Settings(limits=Limits(jobs=jobs, seconds=seconds))
-    codes: list[int] = []
-    reports: list[Json] = []
+    proved: list[tuple[str, Loaded, list[Result]]] = []
     for path, loaded in policies(paths):
-        results = _verified(loaded, settings, quiet=as_json)
-        codes.append(exit_code(results))
-        if certificate is not None:
-            _certify(certificate, loaded, results)
-        if as_json:
-            reports.append(to_json_report(str(path), loaded, results))
-        else:
+        results = verified(loaded, settings, show=_nothing if as_json else _printed)
+        proved.append((str(path), loaded, results))
+        if not as_json:
             click.echo(summary(str(path), results))
     if as_json:
+        reports: list[Json] = [to_json_report(*each) for each in proved]
         click.echo(json.dumps(reports, indent=2, ensure_ascii=False))
+    if sarif is not None:
+        write(sarif, json.dumps(to_sarif(proved), indent=2, ensure_ascii=False) + "\n")
+    if junit is not None:
+        write(junit, to_junit(proved))
+    if certificate is not None:
+        _certify(certificate, *proved[0][1:])
+    codes = [exit_code(results) for _, _, results in proved]
     sys.exit(1 if 1 in codes else max(codes))
-
-
-def echo(style: str, line: str) -> None:
-    """Prints a line of a report in its style."""
-    click.secho(line, fg=_COLOURS.get(style), bold=style in _BOLD, dim=style == "quiet")
-
-
-def _certify(file: Path, loaded: Loaded, results: list[Result]) -> None:
-    """The certificate is written, or an old one that no longer holds is gone."""
-    found = certified(loaded.program, results)
-    try:
-        if isinstance(found, Unproved):
-            file.unlink(missing_ok=True)
-            click.echo(f"no certificate: {len(found.names)} not proved", err=True)
-        else:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(to_text(found), encoding="utf-8")
-    except OSError as error:
-        raise click.UsageError(f"{file}: {error.strerror}") from error
 
 
 def policies(paths: tuple[Path, ...]) -> list[tuple[Path, Loaded]]:
@@ -85,15 +85,53 @@ def policies(paths: tuple[Path, ...]) -> list[tuple[Path, Loaded]]:
     return [(path, each) for path, each in found if isinstance(each, Loaded)]
 
 
-def _verified(loaded: Loaded, settings: Settings, *, quiet: bool) -> list[Result]:
-    """The results in the order of the policy; as text, each is shown as soon as it is known."""
+def verified(loaded: Loaded, settings: Settings, *, show: Callable[[Loaded, Result], None]) -> list[Result]:
+    """The results in the order of the policy; each is shown as soon as it is known, in that order."""
     order = [goal.name for goal in goals_of(loaded.program)]
     found: dict[str, Result] = {}
     shown = 0
-    for result in prove(loaded.program, settings):
-        found[result.name] = result
-        while not quiet and shown < len(order) and order[shown] in found:
-            for style, line in text(loaded, found[order[shown]]):
-                echo(style, line)
-            shown += 1
+    with progress(sys.stderr, len(order)) as proving:
+        proving(0)
+        for result in prove(loaded.program, settings):
+            found[result.name] = result
+            while shown < len(order) and order[shown] in found:
+                proving(None)
+                show(loaded, found[order[shown]])
+                shown += 1
+            proving(len(found))
     return [found[name] for name in order]
+
+
+def write(file: Path, text: str) -> None:
+    """Writes a file that the user named, with the folders that it needs."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise click.UsageError(f"{file} cannot be written: {error.strerror}") from error
+
+
+def _certify(file: Path, loaded: Loaded, results: list[Result]) -> None:
+    """The certificate is written, or an old one that no longer holds is gone."""
+    found = certified(loaded.program, results)
+    if isinstance(found, Unproved):
+        file.unlink(missing_ok=True)
+        click.echo(f"no certificate: {len(found.names)} not proved", err=True)
+    else:
+        write(file, to_text(found))
+
+
+def echo(style: str, line: str) -> None:
+    """Prints a line in its style: in colour on a terminal, unless NO_COLOR or CI say otherwise."""
+    plain = any(os.environ.get(name) for name in ("NO_COLOR", "CI"))
+    colour = None if plain else _COLOURS.get(style)
+    click.secho(line, fg=colour, bold=style in _BOLD and not plain, dim=style == "quiet" and not plain)
+
+
+def _printed(loaded: Loaded, result: Result) -> None:
+    for style, line in text(loaded, result):
+        echo(style, line)
+
+
+def _nothing(_loaded: Loaded, _result: Result) -> None:
+    """What `--json` shows before everything is known."""
