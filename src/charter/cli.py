@@ -30,6 +30,7 @@ LAZY = {  # loaded only when called: they bring the server, the models or the pr
     "mutate": "charter.verification.mutation_commands:mutate_command",
     "play": "charter.engine.play_commands:play_command",
     "replay": "charter.engine.commands:replay_command",
+    "report": "charter.verification.report_commands:report_command",
     "serve": "charter.engine.commands:serve_command",
     "verify": "charter.verification.commands:verify_command",
 }
