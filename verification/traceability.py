@@ -2,15 +2,16 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import date
 from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
 
 from charter.dsl import program as p
+from charter.dsl import syntax as s
 from charter.dsl.load import Loaded
-from charter.dsl.phrases import expr_text
+from charter.dsl.phrases import expr_text, params_text
 from charter.dsl.program import Program, Requirement
 from charter.dsl.stratify import reads_in
 from charter.dsl.types import Type, spelled
@@ -24,7 +25,7 @@ WIDTH = 80
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A requirement, or what holds for every policy. `rules`: those that do what it is about or set what it reads."""
+    """A requirement, or what holds for every policy. `rules`: those that `touching` finds."""
 
     name: str
     text: str
@@ -125,7 +126,7 @@ def certificate_of(program: Program, file: Path) -> Certificate:
 
 
 def touching(program: Program, requirement: Requirement) -> tuple[str, ...]:
-    """The rules that do what a requirement watches, or write what it reads, in the order of the program."""
+    """The rules that do what a requirement watches, or write or ask for what it reads, in the order of the program."""
     acts: set[tuple[p.ActKind, str]] = set()
     facts: set[p.Variable] = set()
     for watch in requirement.watches:
@@ -134,11 +135,11 @@ def touching(program: Program, requirement: Requirement) -> tuple[str, ...]:
                 acts |= {(kind, name) for name in names}
             case p.Changed(variable):
                 facts.add(variable)
-        facts |= {
-            read.variable
-            for expr in (watch.when, watch.broken, *(value for _, value in watch.updates))
-            for read in reads_in(expr)
-        }
+            case p.Arrival(kinds):
+                acts |= {act for kind in kinds for act in _answered(kind.split()[0])}
+        for expr in (watch.when, watch.broken, *(value for _, value in watch.updates)):
+            facts |= {read.variable for read in reads_in(expr)}
+    acts |= {act for fact in facts for act in _answered(fact.split(".")[0])}
     clauses = [clause for strata in program.strata.values() for stratum in strata for clause in stratum]
     found = {
         clause.rule
@@ -147,6 +148,30 @@ def touching(program: Program, requirement: Requirement) -> tuple[str, ...]:
         or any(w.variable in facts for w in clause.writes)
     }
     return tuple(rule for rule in program.rules if rule in found)
+
+
+def _answered(name: str) -> tuple[tuple[p.ActKind, str], ...]:
+    """The acts that an agent or tool of this name would answer."""
+    return (p.ActKind.ASK, name), (p.ActKind.CALL, name)
+
+
+def _written(loaded: Loaded, form: s.Form) -> str:
+    """A form as the policy has it, and below it each define that it means."""
+    meant: dict[str, str] = {}
+    left: list[object] = [form]
+    while left:
+        node = left.pop()
+        if isinstance(node, tuple):
+            left += node
+        elif is_dataclass(node):
+            left += (getattr(node, field.name) for field in fields(node))
+            name = node.name if isinstance(node, s.Ref) else node.name.text if isinstance(node, s.Apply) else ""
+            if name in loaded.names.defines and name not in meant:
+                define = loaded.names.defines[name]
+                params = params_text(define.params) if define.params else ""
+                meant[name] = f"where {name}{params} = {expr_text(define.value)}"
+                left.append(define.value)
+    return "\n".join([*form_lines(form, WIDTH), *meant.values()])
 
 
 def _row(loaded: Loaded, result: Result, certificate: Certificate | None) -> Row:
@@ -160,7 +185,7 @@ def _row(loaded: Loaded, result: Result, certificate: Certificate | None) -> Row
         text=result.text,
         cites=result.cites,
         place=str(result.span) if result.span is not None else None,
-        written="\n".join(form_lines(form, WIDTH)) if form is not None else None,
+        written=_written(loaded, form) if form is not None else None,
         rules=tuple((rule, str(program.rules[rule].span)) for rule in rules),
         verdict=word(result.verdict),
         seen=len(result.verdict.witness) if isinstance(result.verdict, Proved) else 0,

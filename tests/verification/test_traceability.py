@@ -30,6 +30,7 @@ assume find returns its owner == its caller
 disclosure notice {{ en "Notice."  de "Hinweis." }}
 prompt hello {{ en "Hello."  de "Hallo." }}
 fact owner: id?
+define owned = owner is known
 rule greet on start do disclose notice say hello
 rule look on keys do call find(caller: its digits)
 rule found on find do set owner = its owner say hello
@@ -45,7 +46,7 @@ require owner_known cites "{CITES}"
 require once "```" cites "Reg. 1"
   disclose notice once
 require unpaid
-  never disclose notice if owner is known
+  never disclose notice if owned and guess.intent known== pay
 """
 
 
@@ -79,6 +80,7 @@ def test_the_rules_of_a_requirement_are_those_that_do_it_or_set_what_it_reads(lo
     of = {each.name: touching(loaded.program, each) for each in loaded.program.requirements}
     assert of["owner_known"] == ("found", "other")
     assert of["once"] == ("greet",)
+    assert of["unpaid"] == ("greet", "found", "hear")
     assert of["first"] == ("greet", "found", "pay", "quiet")
 
 
@@ -134,6 +136,7 @@ def test_the_page_says_what_was_proved_of_what_and_what_was_not(matrix: Traceabi
         "2026-11-25",
         "find returns its owner == its caller",
         "escalate general only if owner is known",
+        "never disclose notice if owned and guess.intent known== pay\nwhere owned = owner is known",
         "What is not proved",
         "Signature",
         "event 3 closes the turn, but what the customer began it with was not answered",
