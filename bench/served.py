@@ -85,7 +85,7 @@ async def served(folder: Path, policy: str, workers: int) -> AsyncIterator[Serve
             config += f'[agents.{name}]\naddress = "{agent.address}"\n'
         (folder / "charter.toml").write_text(config, "utf-8")
         store = f"sqlite:///{folder / 'charter.db'}"
-        serve = ["-m", "charter", "serve", str(folder), "--store", store, "--workers", str(workers)]
+        serve = ["-m", "charter", "serve", str(folder), "--store", store, "--workers", str(workers), "--allow-unproved"]
         server = await processes.enter_async_context(child(*serve))
         channels = await processes.enter_async_context(connected(server.address))
         yield Served(family(server.pid), agents, channels)

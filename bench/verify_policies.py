@@ -72,6 +72,7 @@ def _shape(rng: Random, i: int) -> Shape:
 def _rules(i: int, shape: Shape, fault: str) -> Iterator[str]:
     most = 2000 if fault == "too much" else 1000
     told = "" if fault == "untold" else f"told_{i} and "
+    wished = f"sure and its intent == wish_{i} and not done_{i}"
     needed = "" if shape.needs is None else f" and done_{shape.needs}"
     yield f"tool look_{i}(account: id)  returns {{ fine: bool }}  reads  within 2 s"
     yield f"tool pay_{i}(account: id, amount: int 0..5000)  returns {{ receipt: id }}  writes  within 3 s"
@@ -83,12 +84,14 @@ def _rules(i: int, shape: Shape, fault: str) -> Iterator[str]:
     yield f"fact done_{i}: bool = false"
     if shape.checks:
         yield f"tool check_{i}(account: id)  returns {{ clear: bool }}  reads  within 2 s"
-        yield f'rule check_{i} on classify when sure and its intent == wish_{i} and not done_{i} do call check_{i}(account: "a")'
+        yield f"rule check_{i} on classify when {wished}"
+        yield f'  do call check_{i}(account: "a")'
         yield f'rule begin_{i} on check_{i} when its clear do call look_{i}(account: "a")'
         yield f"rule unclear_{i} on check_{i} (when not its clear) or check_{i} fails"
-        yield f'  do escalate general because "not clear"'
+        yield '  do escalate general because "not clear"'
     else:
-        yield f'rule begin_{i} on classify when sure and its intent == wish_{i} and not done_{i} do call look_{i}(account: "a")'
+        yield f"rule begin_{i} on classify when {wished}"
+        yield f'  do call look_{i}(account: "a")'
     again = "say say_again" if fault != "twice" else f'call pay_{i}(account: "b", amount: 1)'
     yield f"rule again_{i} on classify when sure and its intent == wish_{i} and done_{i} do {again}"
     yield f"rule fine_{i} on look_{i} when its fine"
@@ -100,7 +103,9 @@ def _rules(i: int, shape: Shape, fault: str) -> Iterator[str]:
     yield f"rule big_{i} on collected amount_{i} when {told}its value > {most}{needed}"
     yield f'  do escalate general because "too much for service {i}"'
     if told or needed:
-        yield f"rule early_{i} on collected amount_{i} when not ({told.removesuffix(' and ') or 'true'}{needed}) do say say_again"
+        yield f"rule early_{i} on collected amount_{i}"
+        yield f"  when not ({told.removesuffix(' and ') or 'true'}{needed})"
+        yield "  do say say_again"
     yield f"rule none_{i} on collect amount_{i} fails do say say_again"
     yield f"rule paid_{i} on pay_{i} do set done_{i} = true  say paid_{i}"
     failing = "say say_again" if fault == "unforgiven" else f'escalate general because "service {i} may not be paid"'

@@ -172,13 +172,10 @@ def _within(type_: Type) -> Iterator[Type]:
 
 
 def _fitting(type_: Type, consts: Iterable[Const]) -> tuple[Value, ...]:
-    """The values that a type has, of constants of its kind; times outside the calendar cannot be written down."""
+    """The values that a type has, of constants of its kind."""
     kind = EnumType if isinstance(type_, EnumType) else (IdType, TextType)
     alike = [c.value for c in consts if not isinstance(c.value, str) or isinstance(c.type, kind)]
-    fitting = [value for value in alike if inhabits(value, type_)]
-    if isinstance(type_, TimeType):
-        fitting = [value for value in fitting if isinstance(value, int) and 0 < value <= LAST]
-    return tuple(dict.fromkeys(fitting))
+    return tuple(dict.fromkeys(value for value in alike if inhabits(value, type_)))
 
 
 def _weight(kind: str, info: EventInfo, program: Program) -> float:

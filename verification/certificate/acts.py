@@ -11,6 +11,7 @@ from charter.dsl.program import (
     Speech,
     Variable,
     exhausted,
+    tried,
     type_of,
     used,
 )
@@ -60,7 +61,10 @@ def wanted(
 def within_bounds(
     script: Script, program: Program, acts: Iterable[Act], old: Mapping[Variable, Columns]
 ) -> tuple[list[Act], Term]:
-    """What leaves of the acts, asks and calls beyond their bounds as exhausted; and whether one is beyond even that."""
+    """What leaves of the acts, asks and calls beyond their bounds as exhausted; and whether one is beyond even that.
+
+    A transfer beyond its bound is.
+    """
     bounds = {name: agent.uses for name, agent in program.agents.items()}
     bounds |= {name: tool.uses for name, tool in program.tools.items()}
     spent: dict[str, Term] = {}
@@ -68,6 +72,11 @@ def within_bounds(
     leaving: list[Act] = []
     excess: list[Term] = []
     for act in acts:
+        if act.kind is ActKind.ESCALATE:
+            free = script.lt(old[tried(act.name)][""], number(program.queues[act.name].uses))
+            leaving.append(replace(act, leaves=script.and_((act.leaves, free))))
+            excess.append(script.and_((act.leaves, script.not_(free))))
+            continue
         if act.kind not in (ActKind.ASK, ActKind.CALL):
             leaving.append(act)
             continue

@@ -20,9 +20,10 @@ from charter.dsl.program import (
     used,
 )
 from charter.dsl.types import (
-    INT64_MAX,
-    INT64_MIN,
+    DURATION_MAX,
     TIME,
+    TIME_MAX,
+    TIME_MIN,
     BagType,
     BoolType,
     DecimalType,
@@ -68,8 +69,10 @@ def _within(world: World, type_: Type, name: str) -> str:
             return _all(_within(world, t, f"{name}.{field}") for field, t in fields)
         case IntType(low, high) | DecimalType(_, low, high):
             return _between(low, name, high)
-        case TimeType() | DurationType():
-            return _between(INT64_MIN, name, INT64_MAX)
+        case TimeType():
+            return _between(TIME_MIN, name, TIME_MAX)
+        case DurationType():
+            return _between(-DURATION_MAX, name, DURATION_MAX)
         case EnumType(_, values):
             return _between(0, name, len(values) - 1)
         case TextType(limit):

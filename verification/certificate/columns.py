@@ -11,8 +11,9 @@ from typing import TypeAlias, assert_never
 
 from charter.dsl.program import Program
 from charter.dsl.types import (
-    INT64_MAX,
-    INT64_MIN,
+    DURATION_MAX,
+    TIME_MAX,
+    TIME_MIN,
     BagType,
     BoolType,
     DecimalType,
@@ -216,8 +217,10 @@ def inhabited(script: Script, numbering: Numbering, type_: Type, of: Columns, at
             return script.and_(inhabited(script, numbering, t, of, f"{at}.{name}") for name, t in fields)
         case IntType(low, high) | DecimalType(_, low, high):
             return _between(script, low, of[at], high)
-        case TimeType() | DurationType():
-            return _between(script, INT64_MIN, of[at], INT64_MAX)
+        case TimeType():
+            return _between(script, TIME_MIN, of[at], TIME_MAX)
+        case DurationType():
+            return _between(script, -DURATION_MAX, of[at], DURATION_MAX)
         case EnumType(_, values):
             return _between(script, 0, of[at], len(values) - 1)
         case TextType(limit):

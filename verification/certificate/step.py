@@ -10,11 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from charter.dsl.program import (
+    CHANGES,
     CLOSING,
     FINISHED,
     OVER,
     SETTLED,
     TURN_OPEN,
+    ActSite,
+    Changed,
     Clause,
     EventInfo,
     EventKind,
@@ -26,7 +29,8 @@ from charter.dsl.program import (
     Variable,
     Watch,
     arrival,
-    change,
+    type_of,
+    unchecked,
 )
 from charter.verification.certificate.acts import Act, excluded, wanted, within_bounds
 from charter.verification.certificate.columns import Columns, chosen, equal, inhabited, shaped
@@ -71,11 +75,17 @@ def step(world: World, kind: EventKind, state: Mapping[Variable, Columns]) -> St
         fired.stratum(world, stratum)
     over = state[OVER][""]
     sites = [(site, fires) for clause, fires in fired.clauses for site in clause.acts]
-    acts = wanted(write, program, sites, Scope(old, fired.values, fields, now), script.not_(over))
+    final = Scope(old, fired.values, fields, now)
+    acts = wanted(write, program, sites, final, script.not_(over))
     acts, excess = within_bounds(script, program, acts, old)
     stopped = {
         NO_CONFLICT: script.or_(fired.conflicts),
-        IN_RANGE: script.or_(_out_of_range(world, fired, name) for name in fired.writers),
+        IN_RANGE: script.or_(
+            (
+                *(_out_of_range(world, fired, name) for name in fired.writers),
+                script.and_((script.not_(over), _outside(world, sites, final))),
+            )
+        ),
         NO_EXCLUDED: excluded(script, program, acts),
         WITHIN_BOUNDS: excess,
     }
@@ -158,6 +168,17 @@ def _out_of_range(world: World, fired: _Fired, name: Variable) -> Term:
     return script.and_((script.or_(fired.writers[name]), script.not_(within)))
 
 
+def _outside(world: World, sites: Iterable[tuple[ActSite, Term]], scope: Scope) -> Term:
+    """Whether an argument that is computed leaves the range of its type."""
+    script = world.script
+    found: list[Term] = []
+    for site, fires in sites:
+        for value in (value for _, value in site.args if unchecked(value)):
+            within = inhabited(script, world.numbering, type_of(value), world.write.value(value, scope))
+            found.append(script.and_((fires, script.not_(within))))
+    return script.or_(found)
+
+
 # --- watches ---------------------------------------------------------------------------------------------------------
 
 
@@ -171,12 +192,14 @@ class _Watching:
     state: dict[Variable, Columns]
     now: Term
     judged: Term
+    changed: dict[Variable, Term] = field(default_factory=dict)
     broken: dict[str, list[Term]] = field(default_factory=dict)
 
     def at(self, moment: Seen, comes: Term, its: Mapping[str, Columns]) -> None:
         """What the watches at a moment do, where it comes."""
         for requirement, watch in self.program.watches.get(moment, ()):
-            here = comes if requirement is None else self.write.script.and_((comes, self.judged))
+            changed = self.changed.get(watch.moment.variable, FALSE) if isinstance(watch.moment, Changed) else TRUE
+            here = self.write.script.and_((comes, changed, TRUE if requirement is None else self.judged))
             if here != FALSE:
                 self._see(requirement, watch, here, its)
 
@@ -199,7 +222,8 @@ def _observe(
     for name, info in program.variables.items():
         if name in fired.writers:
             same = equal(script, info.type, watching.old[name], fired.values[name])
-            watching.at(change(name), script.not_(same), fields)
+            watching.changed[name] = script.not_(same)
+    watching.at(CHANGES, TRUE, fields)
     watching.at(SETTLED, TRUE, fields)
     for act in acts:
         watching.at((act.kind.value, act.name), act.leaves, act.args)

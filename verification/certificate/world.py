@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from charter.dsl.program import EventKind, Program, Variable, VariableInfo
-from charter.dsl.types import BOOL, INT64_MIN, TIME, BagType, Type
+from charter.dsl.types import BOOL, TIME, TIME_MIN, BagType, Type
 from charter.verification.certificate.columns import (
     Columns,
     Numbering,
@@ -72,7 +72,7 @@ def world_of(program: Program, texts: Mapping[str, int]) -> World:
         room = _places(program, info)
         state[name] = _fresh(script, name, info.type, room)
         initial[name] = constant(write.numbering, info.initial, info.type, room)
-    state[CLOCK], initial[CLOCK] = _fresh(script, CLOCK, TIME), {"": number(INT64_MIN)}
+    state[CLOCK], initial[CLOCK] = _fresh(script, CLOCK, TIME), {"": number(TIME_MIN)}
     for owed in owed_by(program):
         state[owed.flag], initial[owed.flag] = _fresh(script, owed.flag, BOOL), {"": FALSE}
         state[owed.call] = _fresh(script, owed.call, owed.args)
