@@ -12,8 +12,11 @@ from charter.dsl.load import Loaded, load, load_text
 from charter.dsl.program import OVER, Event, EventKind, Program, State, Variable
 from charter.dsl.semantics import Outcome, trusted
 from charter.dsl.semantics import step as meant
+from charter.verification.certificate.books import books
 from charter.verification.certificate.columns import Columns, constant
+from charter.verification.certificate.obligations import Invariants, clauses_of
 from charter.verification.certificate.order import CLOCK
+from charter.verification.certificate.reader import read
 from charter.verification.certificate.script import FALSE, TRUE, Term, number
 from charter.verification.certificate.step import Step, step
 from charter.verification.certificate.world import World, world_of
@@ -90,7 +93,7 @@ def differences(of: Evaluated, state: State, event: Event, seen: Compared) -> li
     """Where the translation and the meaning of one step differ."""
     world, made = of.world, of.made
     program = world.program
-    given = {**world.initial, **columns_at(of, state), CLOCK: {"": number(event.now)}}
+    given = {**world.initial, **columns_in(of.world, state), CLOCK: {"": number(event.now)}}
     of.tell("(push 1)" + "".join(of.at(given, event)))
     assert of.tell("(check-sat)").strip() == "sat"
     after = {name: made.after[name] for name in program.variables}
@@ -114,17 +117,17 @@ def differences(of: Evaluated, state: State, event: Event, seen: Compared) -> li
         return []
     return [
         f"{name}{inner}: {found[after[name][inner].text]}, but {term.text}"
-        for name, columns in columns_at(of, outcome.state).items()
+        for name, columns in columns_in(of.world, outcome.state).items()
         for inner, term in meaningful(columns)
         if found[after[name][inner].text] != term.text
     ]
 
 
-def columns_at(of: Evaluated, state: State) -> dict[Variable, Columns]:
+def columns_in(world: World, state: State) -> dict[Variable, Columns]:
     """A state of the program as columns."""
-    infos, world = of.world.program.variables, of.world
+    infos = world.program.variables
     room = {name: sum(inner[1:].isdigit() for inner in world.state[name]) for name in infos}
-    return {name: of.value(value, infos[name].type, room[name]) for name, value in state.items()}
+    return {name: constant(world.numbering, value, infos[name].type, room[name]) for name, value in state.items()}
 
 
 def meaningful(columns: Columns) -> Iterator[tuple[str, Term]]:
@@ -137,7 +140,7 @@ def meaningful(columns: Columns) -> Iterator[tuple[str, Term]]:
 
 def overflows(of: Evaluated, state: State) -> bool:
     """Whether there are more open calls than places: then what becomes of them is left open."""
-    return any(columns.get("#more", FALSE) == TRUE for columns in columns_at(of, state).values())
+    return any(columns.get("#more", FALSE) == TRUE for columns in columns_in(of.world, state).values())
 
 
 def shuffled(rng: Random, program: Program, state: State) -> State:
@@ -192,3 +195,21 @@ def test_the_second_translation_of_a_random_policy_says_what_a_step_does(seed: i
     assert isinstance(loaded, Loaded), str(loaded)
     seen = compared(loaded.program, rng, 3, 10)
     assert seen.steps > seen.dropped
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_is_said_of_the_books_is_true_along_random_conversations(seed: int) -> None:
+    rng = Random(SEED + seed)
+    loaded = load_text(draft(rng).text)
+    assert isinstance(loaded, Loaded), str(loaded)
+    program, world, seen = loaded.program, world_of(loaded.program, {}), 0
+    stated = [clause for about, text in books(world).items() for clause in clauses_of(about, read(text))]
+    for _ in range(20):
+        for taken in conversation(rng, outside(program), meant, length=12):
+            at = {**world.initial, **columns_in(world, taken.state), CLOCK: {"": number(taken.event.now)}}
+            holds = Invariants(world, stated).in_(at).clauses
+            assert all(term == TRUE for term in holds), taken.state
+            seen += 1
+            if taken.outcome.broken:
+                break  # what comes after a safe stop is no part of a proof
+    assert seen > 10

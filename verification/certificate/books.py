@@ -38,24 +38,37 @@ from charter.dsl.types import (
     Type,
 )
 from charter.verification.certificate.open_calls import places
-from charter.verification.certificate.order import CLOCK
+from charter.verification.certificate.order import CLOCK, owed_by
 from charter.verification.certificate.script import Sort
 from charter.verification.certificate.world import World
 
 
 def books(world: World) -> Mapping[str, str]:
     """What is true of the books in every state, as invariants are written, each with what it is about."""
-    found = dict((*_types(world), *_first(world), *_transfers(world), *_turn(world), *_asked(world), *_called(world)))
+    found = dict(
+        (
+            *_types(world),
+            *_first(world),
+            *_transfers(world),
+            *_turn(world),
+            *_asked(world),
+            *_called(world),
+            *_owed(world),
+        )
+    )
     return {f"books: {about}": text for about, text in found.items() if text != "true"}
 
 
 def _types(world: World) -> Iterator[tuple[str, str]]:
     for name, info in world.program.variables.items():
         if isinstance(info.type, BagType):
-            taken = [f"|{name}#{i}|" for i in range(places(world.state[name]))]
-            yield f"places of `{name}`", _all(f"(or (not {b}) {a})" for a, b in pairwise(taken))
+            places_ = [f"{name}#{i}" for i in range(places(world.state[name]))]
+            yield f"places of `{name}`", _all(f"(or (not |{b}|) |{a}|)" for a, b in pairwise(places_))
+            yield f"types in `{name}`", _all(_within(world, info.type.of, each) for each in places_)
         else:
             yield f"type of `{name}`", _within(world, info.type, name)
+    for owed in owed_by(world.program):
+        yield f"types of `{owed.call}`", _within(world, owed.args, owed.call)
     yield "type of the clock", _within(world, TIME, CLOCK)
 
 
@@ -122,6 +135,27 @@ def _called(world: World) -> Iterator[tuple[str, str]]:
         taken = [f"|{calls}#{i}|" for i in range(places(world.state[Variable(calls)]))]
         yield f"calls of `{name}`", f"(or |{OVER}| (<= {_count(taken)} {_spent(name)}))"
         yield f"places for calls of `{name}`", f"(not |{calls}#more|)"
+
+
+def _owed(world: World) -> Iterator[tuple[str, str]]:
+    """A call whose answer is owed, since it was beyond its bound, is one of those that are open."""
+    for owed in owed_by(world.program):
+        if owed.of in world.program.tools:
+            calls = f"calls {owed.of}"
+            open_ = [f"{calls}#{i}" for i in range(places(world.state[Variable(calls)]))]
+            is_open = (f"(and |{each}| {_same(owed.args, each, owed.call)})" for each in open_)
+            yield f"`{owed.flag}`", f"(or (not |{owed.flag}|) {' '.join(is_open)})"
+
+
+def _same(type_: Type, a: str, b: str) -> str:
+    """That two values are the same."""
+    match type_:
+        case OptionalType(of):
+            return f"(and (= |{a}?| |{b}?|) (or (not |{a}?|) {_same(of, a, b)}))"
+        case RecordType(_, fields):
+            return _all(_same(t, f"{a}.{name}", f"{b}.{name}") for name, t in fields)
+        case _:
+            return f"(= |{a}| |{b}|)"
 
 
 def _spent(name: str) -> str:

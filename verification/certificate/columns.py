@@ -28,7 +28,7 @@ from charter.dsl.types import (
     Type,
     Value,
 )
-from charter.verification.certificate.script import FALSE, TRUE, Script, Sort, Term, number
+from charter.verification.certificate.script import FALSE, TRUE, ZERO, Script, Sort, Term, number
 
 STRETCH = 1_000_000  # texts that fit the same limits have numbers of one stretch
 
@@ -106,19 +106,17 @@ def constant(numbering: Numbering, value: Value, type_: Type, places: int = 0) -
     """The columns of a plain value; where it is unknown, the rest is the least there is."""
     match type_:
         case OptionalType(of):
-            inner = constant(numbering, least(of) if value is None else value, of)
-            return {"?": FALSE if value is None else TRUE, **inner}
+            return {"?": FALSE, **hollow(of)} if value is None else {"?": TRUE, **constant(numbering, value, of)}
         case RecordType(_, fields):
             assert isinstance(value, tuple)
             parts = zip(value, fields, strict=True)
             return {f".{n}{s}": term for v, (n, t) in parts for s, term in constant(numbering, v, t).items()}
         case BagType(of):
             assert isinstance(value, tuple)
-            items = [*value[:places], *[least(of)] * (places - len(value))]
             found: dict[str, Term] = {}
-            for i, item in enumerate(items):
-                found[f"#{i}"] = TRUE if i < len(value) else FALSE
-                found |= {f"#{i}{s}": term for s, term in constant(numbering, item, of).items()}
+            for i in range(places):
+                item = constant(numbering, value[i], of) if i < len(value) else hollow(of)
+                found |= {f"#{i}": TRUE if i < len(value) else FALSE, **{f"#{i}{s}": t for s, t in item.items()}}
             return {**found, "#more": TRUE if len(value) > places else FALSE}
         case EnumType(_, values):
             return {"": number(values.index(str(value)))}
@@ -129,27 +127,19 @@ def constant(numbering: Numbering, value: Value, type_: Type, places: int = 0) -
             return {"": (TRUE if value else FALSE) if isinstance(value, bool) else number(value)}
 
 
-def least(type_: Type) -> Value:
-    """Some value of a type."""
+def hollow(type_: Type) -> Columns:
+    """The columns of what means nothing: an unknown value, or what is in a place that is not taken."""
     match type_:
         case BoolType():
-            return False
+            return {"": FALSE}
         case IntType(low) | DecimalType(_, low):
-            return low
-        case TimeType() | DurationType():
-            return 0
-        case EnumType(_, values):
-            return values[0]
-        case IdType() | TextType():
-            return ""
+            return {"": number(low)}
+        case OptionalType(of):
+            return {"?": FALSE, **hollow(of)}
         case RecordType(_, fields):
-            return tuple(least(t) for _, t in fields)
-        case OptionalType():
-            return None
-        case BagType():
-            return ()
+            return {f".{name}{inner}": term for name, t in fields for inner, term in hollow(t).items()}
         case _:
-            assert_never(type_)
+            return {"": ZERO}
 
 
 def shaped(of: Columns, like: Iterable[str]) -> Columns:

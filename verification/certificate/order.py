@@ -11,7 +11,7 @@ from charter.dsl.program import ActKind, EventKind, Program, Variable
 from charter.dsl.types import RecordType
 from charter.dsl.written import REASON
 from charter.verification.certificate.acts import Act
-from charter.verification.certificate.columns import Columns, chosen, constant, equal, least, names, shaped
+from charter.verification.certificate.columns import Columns, chosen, constant, equal, hollow, names, shaped
 from charter.verification.certificate.expressions import Expressions, Scope
 from charter.verification.certificate.script import FALSE, TRUE, Term
 
@@ -81,8 +81,7 @@ def owed_after(
     exhausted = [act for act in acts if act.kind is ActKind.EXHAUSTED]
     for each in owed_by(program):
         is_due = FALSE if each.answer == kind else owed[each.answer]
-        nothing = constant(write.numbering, least(each.args), each.args)
-        call = chosen(script, is_due, before.old[each.call], nothing)
+        call = chosen(script, is_due, before.old[each.call], hollow(each.args))
         for act in exhausted:
             if act.name == each.of:
                 is_due = script.or_((act.leaves, is_due))

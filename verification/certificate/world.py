@@ -13,8 +13,8 @@ from charter.verification.certificate.columns import (
     Numbering,
     columns,
     constant,
+    hollow,
     inhabited,
-    least,
     limits_of,
 )
 from charter.verification.certificate.expressions import Expressions
@@ -76,7 +76,7 @@ def world_of(program: Program, texts: Mapping[str, int]) -> World:
     for owed in owed_by(program):
         state[owed.flag], initial[owed.flag] = _fresh(script, owed.flag, BOOL), {"": FALSE}
         state[owed.call] = _fresh(script, owed.call, owed.args)
-        initial[owed.call] = constant(write.numbering, least(owed.args), owed.args)
+        initial[owed.call] = hollow(owed.args)
     return World(program, write, state, initial)
 
 
