@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 
 from charter.dsl.load import Loaded, load_text
-from charter.dsl.program import Program
+from charter.dsl.program import FORMAT, Program
 from charter.verification.certificate.check import Checked, Flaw, Invalid, Valid, check
 from charter.verification.certificate.file import Certificate, Unfit, Unproved, from_bytes, to_text
 from charter.verification.certificate.solvers import Limits
@@ -241,13 +241,14 @@ def _says(data: bytes) -> object:
 
 # --- the file --------------------------------------------------------------------------------------------------------
 
+AT = f'"format": {FORMAT},'
 BROKEN = {
     "truncated": (lambda text: text[:-40], "it is no JSON"),
-    "a field twice": (lambda text: text.replace('"format": 1', '"format": 1, "format": 1'), "a name stands twice"),
-    "an unknown field": (lambda text: text.replace('"format": 1', '"format": 1, "more": 1'), "unknown field `more`"),
-    "a missing field": (lambda text: text.replace('"format": 1,', ""), "it has no `format`"),
-    "a number that is not whole": (lambda text: text.replace('"format": 1', '"format": 1.0'), "1.0 is no whole number"),
-    "no number": (lambda text: text.replace('"format": 1', '"format": NaN'), "NaN is no whole number"),
+    "a field twice": (lambda text: text.replace(AT, f"{AT} {AT}"), "a name stands twice"),
+    "an unknown field": (lambda text: text.replace(AT, f'{AT} "more": 1,'), "unknown field `more`"),
+    "a missing field": (lambda text: text.replace(AT, ""), "it has no `format`"),
+    "a number that is not whole": (lambda text: text.replace(AT, '"format": 1.0,'), "1.0 is no whole number"),
+    "no number": (lambda text: text.replace(AT, '"format": NaN,'), "NaN is no whole number"),
     "another format": (lambda text: text.replace('"certificate": 1', '"certificate": 2'), "it has format 2"),
     "another verdict": (lambda text: text.replace('"proved"', '"unknown"', 1), "it is damaged"),
     "too deep": (lambda text: "[" * len(text), "it is no JSON"),
