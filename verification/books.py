@@ -9,7 +9,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
-from charter.dsl.program import OVER, STARTED, TRANSFERRING, TURN_OPEN, ActKind, Variable, escalating, exhausted, used
+from charter.dsl.program import (
+    OVER,
+    STARTED,
+    TRANSFERRING,
+    TURN_OPEN,
+    ActKind,
+    Variable,
+    escalating,
+    exhausted,
+    tried,
+    used,
+)
 from charter.verification.facts import Clause
 from charter.verification.inductive import inductive
 from charter.verification.machine import Goal, Machine
@@ -70,9 +81,17 @@ def _candidates(machine: Machine, owners: Mapping[str, _Owner], any_open: Term) 
     yield ((over, False), (turn, False))
     yield ((turn, False), (started, True))
     yield ((transferring, False), (over, False))
+    yield ((transferring, False), (turn, True))
     queues = machine.columns_of(escalating(name) for name in machine.encoder.program.queues)
     yield from (((queue, False), (transferring, True), (over, True)) for queue in queues)
     yield ((transferring, False), *((queue, True) for queue in queues))
+    program = machine.encoder.program
+    for name, queue in zip(program.queues, queues, strict=True):
+        tries = machine.columns_of([tried(name)])
+        yield from (((flag, False),) for flag in tries[program.queues[name].uses :])
+        yield ((queue, False), (tries[0], True), (over, True))
+        yield ((tries[0], False), (turn, False), (transferring, True), (over, True))
+        yield from (((other, False), (tries[0], False)) for other in queues if other != queue)
     yield ((any_open, False), (turn, True), (over, True))
     for name, owner in owners.items():
         leading = _leading_to(machine, name)

@@ -300,7 +300,8 @@ class Encoder:
         closes = graph.or_(scalar(state[OVER]), graph.not_(waiting))
         at(p.CLOSING, closes, fields)
         final = {**state, TURN_OPEN: graph.and_(scalar(state[TURN_OPEN]), graph.not_(closes)), CLOCK: now}
-        final |= owed_after(graph, self.owed, acts)
+        before = Scope(self.state, self.state, fields, now)
+        final |= owed_after(graph, self.program, self.owed, kind, before, acts)
         return Course(tuple(seen), final)
 
     def _updated(

@@ -5,7 +5,7 @@ exhausted, before anything else comes. Both need a little memory of their own, w
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from charter.dsl.environment import CLOCK_MAX, CLOCK_MIN
 from charter.dsl.program import ActKind, EventKind, Program, Variable
@@ -13,7 +13,7 @@ from charter.dsl.types import BOOL, RecordType, Type, Value
 from charter.dsl.written import REASON
 from charter.verification.encode_acts import Leaving
 from charter.verification.encode_expressions import Scope, condition
-from charter.verification.symbols import Parts, Symbol, choose, constant, equal, least, scalar
+from charter.verification.symbols import Parts, Places, Symbol, choose, constant, equal, least, scalar
 from charter.verification.terms import FALSE, Graph, Term
 
 CLOCK = Variable("clock")
@@ -62,33 +62,54 @@ def owed_answers(program: Program) -> tuple[Owed, ...]:
 
 
 def ordered(graph: Graph, program: Program, owed: Iterable[Owed], kind: EventKind, scope: Scope) -> Term:
-    """Whether an event of that kind keeps the order, where `scope` has the state before it and its fields."""
-    exhausted = constant(graph, "exhausted", REASON)
+    """Whether an event of that kind keeps the order, where `scope` has the state before it and its fields.
+
+    Where several answers are due, they come one after the other, in any order.
+    """
+    owed = tuple(owed)
     keeps = [graph.le(scalar(scope.old[CLOCK]), scope.now)]
     keeps += [graph.le(graph.const(CLOCK_MIN), scope.now), graph.le(scope.now, graph.const(CLOCK_MAX))]
+    due = {each.fails: _due(graph, program, each, scope) for each in owed}
+    own = due.get(kind, FALSE)
     for each in owed:
-        call = scope.old[each.call]
-        assert isinstance(call, Parts)
-        args = dict(zip((name for name, _ in each.args.fields), call.of, strict=True))
-        answer = Scope(scope.old, scope.old, {**args, "reason": exhausted}, scope.now)
-        due = graph.and_(scalar(scope.old[each.due]), condition(graph, program.events[each.fails].possible, answer))
         if kind == each.fails:
-            same = [equal(graph, scope.its[name], arg) for name, arg in args.items()]
-            keeps.append(graph.implies(due, graph.and_(equal(graph, scope.its["reason"], exhausted), *same)))
+            same = [equal(graph, scope.its[name], value) for name, value in _answer(graph, each, scope).items()]
+            keeps.append(graph.implies(own, graph.and_(*same)))
         else:
-            keeps.append(graph.not_(due))
+            keeps.append(graph.or_(graph.not_(due[each.fails]), own))
     return graph.and_(*keeps)
 
 
-def owed_after(graph: Graph, owed: Iterable[Owed], acts: Iterable[Leaving]) -> Mapping[Variable, Symbol]:
-    """What is due after a step in which these acts leave."""
+def owed_after(
+    graph: Graph, program: Program, owed: Iterable[Owed], kind: EventKind, before: Scope, acts: Iterable[Leaving]
+) -> Mapping[Variable, Symbol]:
+    """What is due after a step in which these acts leave: what was due and is not this event, and what is exhausted."""
     found: dict[Variable, Symbol] = {}
     spent = [act for act in acts if act.kind is ActKind.EXHAUSTED]
     for each in owed:
-        due, call = FALSE, constant(graph, least(each.args), each.args)
+        due = FALSE if kind == each.fails else _due(graph, program, each, before)
+        call = choose(graph, due, before.old[each.call], constant(graph, least(each.args), each.args))
         for act in spent:
             if act.name == each.name:
                 args = Parts(tuple(act.args[name] for name, _ in each.args.fields))
                 due, call = graph.or_(due, act.leaves), choose(graph, act.leaves, args, call)
         found |= {each.due: due, each.call: call}
     return found
+
+
+def _due(graph: Graph, program: Program, owed: Owed, scope: Scope) -> Term:
+    """Whether an answer is due and surely can come: of what was not kept, no call is taken to be open."""
+    old = {name: replace(of, more=FALSE) if isinstance(of, Places) else of for name, of in scope.old.items()}
+    possible = program.events[owed.fails].possible
+    return graph.and_(
+        scalar(scope.old[owed.due]),
+        condition(graph, possible, Scope(old, old, _answer(graph, owed, scope), scope.now)),
+    )
+
+
+def _answer(graph: Graph, owed: Owed, scope: Scope) -> Mapping[str, Symbol]:
+    """The fields of the answer, where it is due."""
+    call = scope.old[owed.call]
+    assert isinstance(call, Parts)
+    args = dict(zip((name for name, _ in owed.args.fields), call.of, strict=True))
+    return {**args, "reason": constant(graph, "exhausted", REASON)}

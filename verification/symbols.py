@@ -27,7 +27,7 @@ from charter.dsl.types import (
     Type,
     Value,
 )
-from charter.verification.terms import FALSE, TRUE, Graph, Scalar, Sort, Term
+from charter.verification.terms import FALSE, TRUE, Graph, Op, Scalar, Sort, Term
 
 ROW = 128  # a number with at most so many values above its least is laid out as a row of bools
 
@@ -329,8 +329,9 @@ def choose(graph: Graph, c: Term, a: Symbol, b: Symbol) -> Symbol:
         return b
     match a, b:
         case Optional(p, x), Optional(q, y):
-            # What is unknown may have any value: the one that is known serves for both.
-            value = y if p == FALSE else x if q == FALSE else choose(graph, c, x, y)
+            # What is unknown may have any value of its type: one that is known serves for both, if it is surely of it.
+            unknown = p == FALSE and _is_stored(graph, y), q == FALSE and _is_stored(graph, x)
+            value = y if unknown[0] else x if unknown[1] else choose(graph, c, x, y)
             return Optional(graph.ite(c, p, q), value)
         case Parts(xs), Parts(ys):
             return Parts(tuple(choose(graph, c, x, y) for x, y in zip(xs, ys, strict=True)))
@@ -342,6 +343,19 @@ def choose(graph: Graph, c: Term, a: Symbol, b: Symbol) -> Symbol:
             return graph.ite(c, Term(a), Term(b))
         case _:
             raise TypeError(f"{a} and {b} are not of one type")
+
+
+def _is_stored(graph: Graph, of: Symbol) -> bool:
+    """Whether a symbol is made of variables and constants, so that it lies within its type even where it is unknown."""
+    match of:
+        case Optional(_, value):
+            return _is_stored(graph, value)
+        case Parts(parts):
+            return all(_is_stored(graph, part) for part in parts)
+        case Places():
+            return True
+        case _:
+            return graph.op[Term(of)] in (Op.VAR, Op.CONST)
 
 
 def holds(graph: Graph, bag: Places, item: Symbol) -> Term:

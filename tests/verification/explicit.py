@@ -65,7 +65,8 @@ def explored(program: Program, most: int) -> Explored:
                     broken.setdefault(each.requirement, depth)
                 if outcome.broken:
                     continue
-                due = tuple(act for act in outcome.acts if act.kind is ActKind.EXHAUSTED)
+                left = tuple(act for act in owed if event.kind != f"{act.name} fails")
+                due = (*left, *(act for act in outcome.acts if act.kind is ActKind.EXHAUSTED))
                 then = _key(outcome.state, due)
                 if then not in states:
                     states[then] = (outcome.state, due)
