@@ -1,9 +1,9 @@
-"""The value of an expression, by walking it: one function for each kind of node."""
+"""What an expression means: a function from what can be seen to a value, made once from its tree."""
 
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias, assert_never
 
 from charter.dsl.program import (
     And,
@@ -42,9 +42,12 @@ class Scope:
     now: int
 
 
+Meaning: TypeAlias = Callable[[Scope], Value]
+
+
 def evaluate(expr: Expr, scope: Scope) -> Value:
-    """The value of an expression. `and` and `or` go from left to right and stop when they know."""
-    return _MEANING[type(expr)](expr, scope)
+    """The value of an expression."""
+    return meaning(expr)(scope)
 
 
 def constant(expr: Expr, state: State) -> Value:
@@ -59,86 +62,114 @@ def number(value: Value) -> int:
     return value
 
 
-def _const(expr: Const, _: Scope) -> Value:
-    return expr.value
+def meaning(expr: Expr) -> Meaning:
+    """What an expression means. `and` and `or` go from left to right and stop when they know."""
+    match expr:
+        case Const(value):
+            return lambda _: value
+        case Read(variable, _, old=True):
+            return lambda scope: scope.old[variable]
+        case Read(variable):
+            return lambda scope: scope.final[variable]
+        case Its("now"):
+            return lambda scope: scope.now
+        case Its(name):
+            return lambda scope: scope.its[name]
+        case Part(of, index):
+            record = _items(of)
+            return lambda scope: record(scope)[index]
+        case Make(_, parts):
+            fields = [meaning(part) for part in parts]
+            return lambda scope: tuple([field(scope) for field in fields])
+        case Known(of):
+            maybe = meaning(of)
+            return lambda scope: maybe(scope) is not None
+        case Not(of):
+            condition = meaning(of)
+            return lambda scope: not condition(scope)
+        case And(parts):
+            return _all([meaning(part) for part in parts])
+        case Or(parts):
+            return _any([meaning(part) for part in parts])
+        case Compare(op, left, right):
+            return _both(_COMPARISONS[op], meaning(left), meaning(right))
+        case Arithmetic(op, left, right):
+            return _both(_OPERATIONS[op], _number(left), _number(right))
+        case Contains(bag, item):
+            return _both(operator.contains, _items(bag), meaning(item))
+        case Size(bag):
+            items = _items(bag)
+            return lambda scope: len(items(scope))
+        case With(bag, item):
+            return _both(_with, _items(bag), meaning(item))
+        case Without(bag, item):
+            return _both(_without, _items(bag), meaning(item))
+        case Text(parts):
+            words = [_word(part) for part in parts]
+            return lambda scope: "".join([word(scope) for word in words])
+        case _:
+            assert_never(expr)
 
 
-def _read(expr: Read, scope: Scope) -> Value:
-    return (scope.old if expr.old else scope.final)[expr.variable]
+def _both(of: Callable[[Any, Any], Value], left: Meaning, right: Meaning) -> Meaning:
+    return lambda scope: of(left(scope), right(scope))
 
 
-def _its(expr: Its, scope: Scope) -> Value:
-    return scope.now if expr.field == "now" else scope.its[expr.field]
+def _all(conditions: list[Meaning]) -> Meaning:
+    def holds(scope: Scope) -> bool:
+        for condition in conditions:
+            if not condition(scope):
+                return False
+        return True
+
+    return holds
 
 
-def _part(expr: Part, scope: Scope) -> Value:
-    return _items(expr.of, scope)[expr.index]
+def _any(conditions: list[Meaning]) -> Meaning:
+    def holds(scope: Scope) -> bool:
+        for condition in conditions:
+            if condition(scope):
+                return True
+        return False
+
+    return holds
 
 
-def _make(expr: Make, scope: Scope) -> Value:
-    return tuple(evaluate(part, scope) for part in expr.parts)
+def _number(expr: Expr) -> Meaning:
+    value = meaning(expr)
+    return lambda scope: number(value(scope))
 
 
-def _known(expr: Known, scope: Scope) -> Value:
-    return evaluate(expr.of, scope) is not None
+def _items(expr: Expr) -> Callable[[Scope], tuple[Value, ...]]:
+    """A record or a bag, which the checker has shown to be known."""
+    value = meaning(expr)
+
+    def items(scope: Scope) -> tuple[Value, ...]:
+        found = value(scope)
+        if not isinstance(found, tuple):
+            raise TypeError(f"not a known record: {found!r}")
+        return found
+
+    return items
 
 
-def _not(expr: Not, scope: Scope) -> Value:
-    return not evaluate(expr.of, scope)
+def _with(bag: tuple[Value, ...], item: Value) -> Value:
+    return (*bag, item)
 
 
-def _and(expr: And, scope: Scope) -> Value:
-    for part in expr.parts:
-        if not evaluate(part, scope):
-            return False
-    return True
-
-
-def _or(expr: Or, scope: Scope) -> Value:
-    for part in expr.parts:
-        if evaluate(part, scope):
-            return True
-    return False
-
-
-def _compare(expr: Compare, scope: Scope) -> Value:
-    return _COMPARISONS[expr.op](evaluate(expr.left, scope), evaluate(expr.right, scope))
-
-
-def _arithmetic(expr: Arithmetic, scope: Scope) -> Value:
-    return _OPERATIONS[expr.op](number(evaluate(expr.left, scope)), number(evaluate(expr.right, scope)))
-
-
-def _contains(expr: Contains, scope: Scope) -> Value:
-    return evaluate(expr.item, scope) in _items(expr.bag, scope)
-
-
-def _size(expr: Size, scope: Scope) -> Value:
-    return len(_items(expr.bag, scope))
-
-
-def _with(expr: With, scope: Scope) -> Value:
-    return (*_items(expr.bag, scope), evaluate(expr.item, scope))
-
-
-def _without(expr: Without, scope: Scope) -> Value:
-    bag, item = _items(expr.bag, scope), evaluate(expr.item, scope)
+def _without(bag: tuple[Value, ...], item: Value) -> Value:
     if item not in bag:
         return bag
     at = bag.index(item)
     return bag[:at] + bag[at + 1 :]
 
 
-def _text(expr: Text, scope: Scope) -> Value:
-    return "".join(p if isinstance(p, str) else spell(evaluate(p, scope), type_of(p)) for p in expr.parts)
-
-
-def _items(expr: Expr, scope: Scope) -> tuple[Value, ...]:
-    """A record or a bag, which the checker has shown to be known."""
-    value = evaluate(expr, scope)
-    if not isinstance(value, tuple):
-        raise TypeError(f"not a known record: {value!r}")
-    return value
+def _word(part: str | Expr) -> Callable[[Scope], str]:
+    """A part of a text."""
+    if isinstance(part, str):
+        return lambda _: part
+    value, type_ = meaning(part), type_of(part)
+    return lambda scope: spell(value(scope), type_)
 
 
 _COMPARISONS: Mapping[Comparison, Callable[[Any, Any], bool]] = {
@@ -154,21 +185,3 @@ _OPERATIONS: Mapping[Operation, Callable[[int, int], int]] = {
     Operation.SUB: operator.sub,
     Operation.MUL: operator.mul,
 }
-_MEANING: Mapping[type, Callable[[Any, Scope], Value]] = {
-    Const: _const,
-    Read: _read,
-    Its: _its,
-    Part: _part,
-    Make: _make,
-    Known: _known,
-    Not: _not,
-    And: _and,
-    Or: _or,
-    Compare: _compare,
-    Arithmetic: _arithmetic,
-    Contains: _contains,
-    Size: _size,
-    With: _with,
-    Without: _without,
-    Text: _text,
-}  # INVARIANT: has every member of Expr; a test compares them

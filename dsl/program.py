@@ -6,11 +6,11 @@ bookkeeping of what is pending or was said, are both *watches*: little machines 
 update variables. So the executors know no requirement forms, and the run-time monitor and the proof cannot differ.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from enum import Enum, StrEnum
 from functools import cached_property
-from typing import NewType, TypeAlias, assert_never
+from typing import NewType, TypeAlias, TypeVar, assert_never, cast
 
 from charter.dsl.source import Span
 from charter.dsl.types import (
@@ -28,6 +28,7 @@ from charter.dsl.types import (
 
 FORMAT = 2  # INVARIANT: raised whenever the meaning of a Program changes; certificates and audit records carry it.
 
+_Made = TypeVar("_Made")
 EventKind = NewType("EventKind", str)  # as a policy spells it: "start", "classify", "classify fails", "escalated desk"
 Variable = NewType("Variable", str)  # facts: "account"; suggestions: "classify.intent"; bookkeeping: "pending classify"
 
@@ -587,16 +588,25 @@ class Program:
         return {rule: place for place, rule in enumerate(self.rules)}
 
     @cached_property
-    def watches(self) -> Mapping[Seen, tuple[tuple[str | None, Watch], ...]]:
-        """The watches at each moment, each with its requirement; the books come first and have none."""
-        found: dict[Seen, list[tuple[str | None, Watch]]] = {}
-        owned: list[tuple[str | None, tuple[Watch, ...]]] = [(None, self.bookkeeping)]
-        owned += [(requirement.name, requirement.watches) for requirement in self.requirements]
-        for name, watches in owned:
-            for watch in watches:
-                for seen in seen_by(watch.moment):
-                    found.setdefault(seen, []).append((name, watch))
-        return {seen: tuple(watches) for seen, watches in found.items()}
+    def uses(self) -> Mapping[tuple[ActKind, str], int]:
+        """How often each ask, call and escalation may leave in a turn."""
+        found = {(ActKind.ASK, name): agent.uses for name, agent in self.agents.items()}
+        found |= {(ActKind.CALL, name): tool.uses for name, tool in self.tools.items()}
+        return found | {(ActKind.ESCALATE, name): queue.uses for name, queue in self.queues.items()}
+
+    def once(self, make: Callable[["Program"], _Made]) -> _Made:
+        """What `make` makes of the program: made once, and no part of a copy."""
+        if make not in self._made:
+            self._made[make] = make(self)
+        return cast(_Made, self._made[make])
+
+    @cached_property
+    def _made(self) -> dict[Callable[["Program"], object], object]:
+        return {}
+
+    def __getstate__(self) -> Mapping[str, object]:
+        """What is pickled: what the program says, nothing that is derived from it."""
+        return {of.name: getattr(self, of.name) for of in fields(self)}
 
 
 # INVARIANT: these bookkeeping variables exist in every program.

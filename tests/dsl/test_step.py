@@ -1,14 +1,11 @@
 """One step: old and final values, overrides, conflicts, leaving order, bounds, the safe stop."""
 
-from typing import get_args
-
 import pytest
 from policies import HEADER, Conversation, program_of
 
-from charter.dsl import evaluate
 from charter.dsl.acts import spelled_act, spoken
 from charter.dsl.load import Rejected, load_text
-from charter.dsl.program import Expr, Variable
+from charter.dsl.program import Variable
 from charter.dsl.types import TIME
 from charter.dsl.values import Misfit, from_json, parse_time, to_json
 
@@ -218,7 +215,3 @@ rule later on keys when guess.intent is known do disclose notice""")
     talk.on("utterance")
     talk.on("guess", intent="yes", sure=50)
     assert talk.acts("keys", digits="1") == ["say hello"]
-
-
-def test_every_kind_of_expression_has_a_meaning() -> None:
-    assert set(get_args(Expr)) == set(evaluate._MEANING)

@@ -1,0 +1,127 @@
+"""A program with its expressions as functions: what `semantics.py` walks. It is made once for each program."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from charter.dsl.evaluate import Meaning, meaning
+from charter.dsl.program import (
+    LEAVING_RANK,
+    ActKind,
+    ActSite,
+    Changed,
+    Clause,
+    EventKind,
+    Expr,
+    Lifetime,
+    Program,
+    Seen,
+    State,
+    Variable,
+    Watch,
+    seen_by,
+    type_of,
+    unchecked,
+)
+from charter.dsl.types import Type
+
+
+@dataclass(frozen=True, slots=True)
+class SiteMeaning:
+    """An act as a rule states it. `place` is where it leaves; `computed` are the arguments that a step must judge."""
+
+    kind: ActKind
+    name: str
+    args: tuple[tuple[str, Meaning], ...]
+    reason: Meaning | None
+    place: tuple[int, int]
+    computed: tuple[tuple[str, Meaning, Type], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ClauseMeaning:
+    """A clause. `place` is that of its rule in the program."""
+
+    rule: str
+    place: int
+    holds: Meaning
+    overridden_by: tuple[str, ...]
+    writes: tuple[tuple[Variable, Meaning], ...]
+    acts: tuple[SiteMeaning, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WatchMeaning:
+    """A watch of a requirement, or of the books. `changed`: the fact whose change it is at, if it is at one."""
+
+    requirement: str | None
+    changed: Variable | None
+    when: Meaning
+    broken: Meaning
+    updates: tuple[tuple[Variable, Meaning], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramMeaning:
+    """The functions of a program, by what a step asks for."""
+
+    possible: Mapping[EventKind, Meaning]
+    trusted: Mapping[EventKind, Meaning]
+    step_resets: State
+    turn_resets: State
+    arrives: Mapping[EventKind, tuple[tuple[Variable, Meaning], ...]]
+    strata: Mapping[EventKind, tuple[tuple[ClauseMeaning, ...], ...]]
+    watches: Mapping[Seen, tuple[WatchMeaning, ...]]
+    waiting: Meaning
+
+
+def meaning_of(program: Program) -> ProgramMeaning:
+    """The functions of a program."""
+    return program.once(_meaning_of)
+
+
+def _meaning_of(program: Program) -> ProgramMeaning:
+    return ProgramMeaning(
+        possible={kind: meaning(info.possible) for kind, info in program.events.items()},
+        trusted={kind: meaning(assumed) for kind, assumed in program.assumptions.items()},
+        step_resets=program.resets[Lifetime.STEP],
+        turn_resets=program.resets[Lifetime.TURN],
+        arrives={kind: _assignments(info.arrives) for kind, info in program.events.items()},
+        strata={
+            kind: tuple(tuple(_clause(program, clause) for clause in stratum) for stratum in strata)
+            for kind, strata in program.strata.items()
+        },
+        watches=_watches(program),
+        waiting=meaning(program.waiting),
+    )
+
+
+def _clause(program: Program, clause: Clause) -> ClauseMeaning:
+    writes = _assignments((write.variable, write.value) for write in clause.writes)
+    acts = tuple(_site(site) for site in clause.acts)
+    place = program.place[clause.rule]
+    return ClauseMeaning(clause.rule, place, meaning(clause.guard), clause.overridden_by, writes, acts)
+
+
+def _site(site: ActSite) -> SiteMeaning:
+    args = tuple((name, meaning(value)) for name, value in site.args)
+    reason = None if site.reason is None else meaning(site.reason)
+    computed = tuple((name, meaning(value), type_of(value)) for name, value in site.args if unchecked(value))
+    return SiteMeaning(site.kind, site.name, args, reason, (LEAVING_RANK[site.kind], site.place), computed)
+
+
+def _assignments(written: Iterable[tuple[Variable, Expr]]) -> tuple[tuple[Variable, Meaning], ...]:
+    return tuple((variable, meaning(value)) for variable, value in written)
+
+
+def _watches(program: Program) -> Mapping[Seen, tuple[WatchMeaning, ...]]:
+    """The watches at each moment; the books come first."""
+    owned: list[tuple[str | None, Watch]] = [(None, watch) for watch in program.bookkeeping]
+    owned += [(requirement.name, watch) for requirement in program.requirements for watch in requirement.watches]
+    found: dict[Seen, list[WatchMeaning]] = {}
+    for requirement, watch in owned:
+        changed = watch.moment.variable if isinstance(watch.moment, Changed) else None
+        when, broken = meaning(watch.when), meaning(watch.broken)
+        meant = WatchMeaning(requirement, changed, when, broken, _assignments(watch.updates))
+        for moment in seen_by(watch.moment):
+            found.setdefault(moment, []).append(meant)
+    return {moment: tuple(watches) for moment, watches in found.items()}
