@@ -43,6 +43,7 @@ class Scope:
 
 
 Meaning: TypeAlias = Callable[[Scope], Value]
+Shared: TypeAlias = dict[Expr, Meaning]
 
 
 def evaluate(expr: Expr, scope: Scope) -> Value:
@@ -62,8 +63,17 @@ def number(value: Value) -> int:
     return value
 
 
-def meaning(expr: Expr) -> Meaning:
-    """What an expression means. `and` and `or` go from left to right and stop when they know."""
+def meaning(expr: Expr, shared: Shared | None = None) -> Meaning:
+    """What an expression means. Equal expressions share one function in `shared`: there are few, looked at often."""
+    shared = {} if shared is None else shared
+    found = shared.get(expr)
+    if found is None:
+        found = shared[expr] = _meaning(expr, shared)
+    return found
+
+
+def _meaning(expr: Expr, shared: Shared) -> Meaning:
+    """`and` and `or` go from left to right and stop when they know."""
     match expr:
         case Const(value):
             return lambda _: value
@@ -76,36 +86,36 @@ def meaning(expr: Expr) -> Meaning:
         case Its(name):
             return lambda scope: scope.its[name]
         case Part(of, index):
-            record = _items(of)
+            record = _items(meaning(of, shared))
             return lambda scope: record(scope)[index]
         case Make(_, parts):
-            fields = [meaning(part) for part in parts]
+            fields = [meaning(part, shared) for part in parts]
             return lambda scope: tuple([field(scope) for field in fields])
         case Known(of):
-            maybe = meaning(of)
+            maybe = meaning(of, shared)
             return lambda scope: maybe(scope) is not None
         case Not(of):
-            condition = meaning(of)
+            condition = meaning(of, shared)
             return lambda scope: not condition(scope)
         case And(parts):
-            return _all([meaning(part) for part in parts])
+            return _all([meaning(part, shared) for part in parts])
         case Or(parts):
-            return _any([meaning(part) for part in parts])
+            return _any([meaning(part, shared) for part in parts])
         case Compare(op, left, right):
-            return _both(_COMPARISONS[op], meaning(left), meaning(right))
+            return _both(_COMPARISONS[op], meaning(left, shared), meaning(right, shared))
         case Arithmetic(op, left, right):
-            return _both(_OPERATIONS[op], _number(left), _number(right))
+            return _both(_OPERATIONS[op], _number(meaning(left, shared)), _number(meaning(right, shared)))
         case Contains(bag, item):
-            return _both(operator.contains, _items(bag), meaning(item))
+            return _both(operator.contains, _items(meaning(bag, shared)), meaning(item, shared))
         case Size(bag):
-            items = _items(bag)
+            items = _items(meaning(bag, shared))
             return lambda scope: len(items(scope))
         case With(bag, item):
-            return _both(_with, _items(bag), meaning(item))
+            return _both(_with, _items(meaning(bag, shared)), meaning(item, shared))
         case Without(bag, item):
-            return _both(_without, _items(bag), meaning(item))
+            return _both(_without, _items(meaning(bag, shared)), meaning(item, shared))
         case Text(parts):
-            words = [_word(part) for part in parts]
+            words = [_word(part, shared) for part in parts]
             return lambda scope: "".join([word(scope) for word in words])
         case _:
             assert_never(expr)
@@ -135,14 +145,12 @@ def _any(conditions: list[Meaning]) -> Meaning:
     return holds
 
 
-def _number(expr: Expr) -> Meaning:
-    value = meaning(expr)
+def _number(value: Meaning) -> Meaning:
     return lambda scope: number(value(scope))
 
 
-def _items(expr: Expr) -> Callable[[Scope], tuple[Value, ...]]:
+def _items(value: Meaning) -> Callable[[Scope], tuple[Value, ...]]:
     """A record or a bag, which the checker has shown to be known."""
-    value = meaning(expr)
 
     def items(scope: Scope) -> tuple[Value, ...]:
         found = value(scope)
@@ -164,11 +172,11 @@ def _without(bag: tuple[Value, ...], item: Value) -> Value:
     return bag[:at] + bag[at + 1 :]
 
 
-def _word(part: str | Expr) -> Callable[[Scope], str]:
+def _word(part: str | Expr, shared: Shared) -> Callable[[Scope], str]:
     """A part of a text."""
     if isinstance(part, str):
         return lambda _: part
-    value, type_ = meaning(part), type_of(part)
+    value, type_ = meaning(part, shared), type_of(part)
     return lambda scope: spell(value(scope), type_)
 
 

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
-from charter.dsl.evaluate import Meaning, meaning
+from charter.dsl.evaluate import Meaning, Shared, meaning
 from charter.dsl.program import (
     LEAVING_RANK,
+    TRUE,
     ActKind,
     ActSite,
+    And,
     Changed,
     Clause,
     EventKind,
@@ -39,14 +42,19 @@ class SiteMeaning:
 
 @dataclass(frozen=True, slots=True)
 class ClauseMeaning:
-    """A clause. `place` is that of its rule in the program."""
+    """A clause: the place of its rule in the program, its turn in the stratum, and the rest of its guard."""
 
     rule: str
     place: int
-    holds: Meaning
+    turn: int
+    rest: Meaning
     overridden_by: tuple[str, ...]
     writes: tuple[tuple[Variable, Meaning], ...]
     acts: tuple[SiteMeaning, ...]
+
+
+Stratum: TypeAlias = tuple[tuple[Meaning, tuple[ClauseMeaning, ...]], ...]
+"""The clauses of a stratum by the first condition of their guards, so that what many begin with is looked at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +77,7 @@ class ProgramMeaning:
     step_resets: State
     turn_resets: State
     arrives: Mapping[EventKind, tuple[tuple[Variable, Meaning], ...]]
-    strata: Mapping[EventKind, tuple[tuple[ClauseMeaning, ...], ...]]
+    strata: Mapping[EventKind, tuple[Stratum, ...]]
     watches: Mapping[Seen, tuple[WatchMeaning, ...]]
     waiting: Meaning
 
@@ -80,48 +88,66 @@ def meaning_of(program: Program) -> ProgramMeaning:
 
 
 def _meaning_of(program: Program) -> ProgramMeaning:
+    shared: Shared = {}
     return ProgramMeaning(
-        possible={kind: meaning(info.possible) for kind, info in program.events.items()},
-        trusted={kind: meaning(assumed) for kind, assumed in program.assumptions.items()},
+        possible={kind: meaning(info.possible, shared) for kind, info in program.events.items()},
+        trusted={kind: meaning(assumed, shared) for kind, assumed in program.assumptions.items()},
         step_resets=program.resets[Lifetime.STEP],
         turn_resets=program.resets[Lifetime.TURN],
-        arrives={kind: _assignments(info.arrives) for kind, info in program.events.items()},
+        arrives={kind: _assignments(info.arrives, shared) for kind, info in program.events.items()},
         strata={
-            kind: tuple(tuple(_clause(program, clause) for clause in stratum) for stratum in strata)
+            kind: tuple(_stratum(program, stratum, shared) for stratum in strata)
             for kind, strata in program.strata.items()
         },
-        watches=_watches(program),
-        waiting=meaning(program.waiting),
+        watches=_watches(program, shared),
+        waiting=meaning(program.waiting, shared),
     )
 
 
-def _clause(program: Program, clause: Clause) -> ClauseMeaning:
-    writes = _assignments((write.variable, write.value) for write in clause.writes)
-    acts = tuple(_site(site) for site in clause.acts)
+def _stratum(program: Program, stratum: tuple[Clause, ...], shared: Shared) -> Stratum:
+    found: dict[Expr, list[ClauseMeaning]] = {}
+    for turn, clause in enumerate(stratum):
+        first, *rest = _conditions(clause.guard) or [TRUE]
+        found.setdefault(first, []).append(_clause(program, clause, turn, And(tuple(rest)), shared))
+    return tuple((meaning(first, shared), tuple(clauses)) for first, clauses in found.items())
+
+
+def _conditions(guard: Expr) -> list[Expr]:
+    """The conditions that must all hold for this to hold, in order."""
+    match guard:
+        case And(parts):
+            return [condition for part in parts for condition in _conditions(part)]
+        case _:
+            return [guard]
+
+
+def _clause(program: Program, clause: Clause, turn: int, rest: Expr, shared: Shared) -> ClauseMeaning:
+    writes = _assignments(((write.variable, write.value) for write in clause.writes), shared)
+    acts = tuple(_site(site, shared) for site in clause.acts)
     place = program.place[clause.rule]
-    return ClauseMeaning(clause.rule, place, meaning(clause.guard), clause.overridden_by, writes, acts)
+    return ClauseMeaning(clause.rule, place, turn, meaning(rest, shared), clause.overridden_by, writes, acts)
 
 
-def _site(site: ActSite) -> SiteMeaning:
-    args = tuple((name, meaning(value)) for name, value in site.args)
-    reason = None if site.reason is None else meaning(site.reason)
-    computed = tuple((name, meaning(value), type_of(value)) for name, value in site.args if unchecked(value))
+def _site(site: ActSite, shared: Shared) -> SiteMeaning:
+    args = tuple((name, meaning(value, shared)) for name, value in site.args)
+    reason = None if site.reason is None else meaning(site.reason, shared)
+    computed = tuple((name, meaning(value, shared), type_of(value)) for name, value in site.args if unchecked(value))
     return SiteMeaning(site.kind, site.name, args, reason, (LEAVING_RANK[site.kind], site.place), computed)
 
 
-def _assignments(written: Iterable[tuple[Variable, Expr]]) -> tuple[tuple[Variable, Meaning], ...]:
-    return tuple((variable, meaning(value)) for variable, value in written)
+def _assignments(written: Iterable[tuple[Variable, Expr]], shared: Shared) -> tuple[tuple[Variable, Meaning], ...]:
+    return tuple((variable, meaning(value, shared)) for variable, value in written)
 
 
-def _watches(program: Program) -> Mapping[Seen, tuple[WatchMeaning, ...]]:
+def _watches(program: Program, shared: Shared) -> Mapping[Seen, tuple[WatchMeaning, ...]]:
     """The watches at each moment; the books come first."""
     owned: list[tuple[str | None, Watch]] = [(None, watch) for watch in program.bookkeeping]
     owned += [(requirement.name, watch) for requirement in program.requirements for watch in requirement.watches]
     found: dict[Seen, list[WatchMeaning]] = {}
     for requirement, watch in owned:
         changed = watch.moment.variable if isinstance(watch.moment, Changed) else None
-        when, broken = meaning(watch.when), meaning(watch.broken)
-        meant = WatchMeaning(requirement, changed, when, broken, _assignments(watch.updates))
+        when, broken = meaning(watch.when, shared), meaning(watch.broken, shared)
+        meant = WatchMeaning(requirement, changed, when, broken, _assignments(watch.updates, shared))
         for moment in seen_by(watch.moment):
             found.setdefault(moment, []).append(meant)
     return {moment: tuple(watches) for moment, watches in found.items()}

@@ -137,9 +137,10 @@ def replays(program: Program, events: Iterable[Event]) -> list[Outcome]:
 
 
 def _open(program: Program, meant: ProgramMeaning, state: State, event: Event) -> dict[Variable, Value]:
-    opened = {**state, **meant.step_resets}
+    opened = dict(state)
+    opened.update(meant.step_resets)
     if not state[TURN_OPEN] and program.events[event.kind].opening is not Opening.JOINS:
-        opened |= meant.turn_resets
+        opened.update(meant.turn_resets)
     opened[TURN_OPEN] = True
     return opened
 
@@ -166,7 +167,8 @@ def _fire(
     names: set[str] = set()
     writer: dict[Variable, str] = {}
     for stratum in meant.strata[event.kind]:
-        hold = [clause for clause in stratum if clause.holds(scope)]
+        hold = [clause for first, clauses in stratum if first(scope) for clause in clauses if clause.rest(scope)]
+        hold.sort(key=_turn)
         firing = [clause for clause in hold if names.isdisjoint(clause.overridden_by)]
         overridden += [clause for clause in hold if not names.isdisjoint(clause.overridden_by)]
         # what a rule reads stands before its stratum, so all is read before anything is written
@@ -182,6 +184,10 @@ def _fire(
     fired.sort(key=_place)
     overridden.sort(key=_place)
     return fired, tuple([clause.rule for clause in overridden]), conflicts, writer
+
+
+def _turn(clause: ClauseMeaning) -> int:
+    return clause.turn
 
 
 def _place(clause: ClauseMeaning) -> int:
@@ -210,9 +216,7 @@ def _leave(program: Program, scope: Scope, fired: list[ClauseMeaning]) -> tuple[
     if not sites:
         return (), []
     sites.sort(key=_leaving_place)
-    acts: list[Act] = []
-    for site in sites:
-        _add(acts, _act(site, scope))
+    acts = _merged([_act(site, scope) for site in sites])
     outside = [broken for site in sites for broken in _outside(site, scope)]
     kinds = {act.kind for act in acts}
     if kinds & {ActKind.ESCALATE, ActKind.END}:
@@ -240,13 +244,14 @@ def _outside(site: SiteMeaning, scope: Scope) -> list[Broken]:
     ]
 
 
-def _add(acts: list[Act], new: Act) -> None:
+def _merged(acts: list[Act]) -> list[Act]:
     """Equal acts are one act, with the reasons of all."""
-    for i, act in enumerate(acts):
-        if act.identity == new.identity:
-            acts[i] = replace(act, reasons=act.reasons + tuple(r for r in new.reasons if r not in act.reasons))
-            return
-    acts.append(new)
+    found: dict[object, Act] = {}
+    for act in acts:
+        same = found.setdefault(act.identity, act)
+        if same.reasons != act.reasons:
+            found[act.identity] = replace(same, reasons=tuple(dict.fromkeys(same.reasons + act.reasons)))
+    return list(found.values())
 
 
 def _within_bounds(program: Program, old: State, acts: list[Act]) -> tuple[list[Act], list[Broken]]:

@@ -96,7 +96,8 @@ def execute(evaluator: Evaluator, state: State, event: Event, fire: Fire) -> Exe
 
 def _begin(evaluator: Evaluator, kind: CompiledKind, state: State, fields: Seen, now: int) -> Variables:
     """The variables after the resets of the step and of an opening turn, with what the event brings."""
-    old = {**state, **evaluator.resets}
+    old = dict(state)
+    old.update(evaluator.resets)
     if kind.opens and not state[TURN_OPEN]:
         old.update(evaluator.turn_resets)
     old[TURN_OPEN] = True
