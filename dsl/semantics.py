@@ -9,6 +9,7 @@ What the rules want is judged as a whole; if any of it is broken, the safe stop 
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 
 from charter.dsl.evaluate import Scope, number
 from charter.dsl.meaning import ClauseMeaning, ProgramMeaning, SiteMeaning, meaning_of
@@ -168,7 +169,7 @@ def _fire(
     writer: dict[Variable, str] = {}
     for stratum in meant.strata[event.kind]:
         hold = [clause for first, clauses in stratum if first(scope) for clause in clauses if clause.rest(scope)]
-        hold.sort(key=_turn)
+        hold.sort(key=attrgetter("turn"))
         firing = [clause for clause in hold if names.isdisjoint(clause.overridden_by)]
         overridden += [clause for clause in hold if not names.isdisjoint(clause.overridden_by)]
         # what a rule reads stands before its stratum, so all is read before anything is written
@@ -181,17 +182,9 @@ def _fire(
             values[variable] = value
         fired += firing
         names.update([clause.rule for clause in firing])
-    fired.sort(key=_place)
-    overridden.sort(key=_place)
+    fired.sort(key=attrgetter("place"))
+    overridden.sort(key=attrgetter("place"))
     return fired, tuple([clause.rule for clause in overridden]), conflicts, writer
-
-
-def _turn(clause: ClauseMeaning) -> int:
-    return clause.turn
-
-
-def _place(clause: ClauseMeaning) -> int:
-    return clause.place
 
 
 def _out_of_range(program: Program, values: State, written: Iterable[Variable]) -> list[Broken]:
@@ -215,7 +208,7 @@ def _leave(program: Program, scope: Scope, fired: list[ClauseMeaning]) -> tuple[
     sites = [site for clause in fired for site in clause.acts]
     if not sites:
         return (), []
-    sites.sort(key=_leaving_place)
+    sites.sort(key=attrgetter("place"))
     acts = _merged([_act(site, scope) for site in sites])
     outside = [broken for site in sites for broken in _outside(site, scope)]
     kinds = {act.kind for act in acts}
@@ -223,10 +216,6 @@ def _leave(program: Program, scope: Scope, fired: list[ClauseMeaning]) -> tuple[
         acts = [act for act in acts if act.kind not in (ActKind.ASK, ActKind.COLLECT)]
     acts, excess = _within_bounds(program, scope.old, acts)
     return tuple(acts), outside + _exclusions(program, acts) + excess
-
-
-def _leaving_place(site: SiteMeaning) -> tuple[int, int]:
-    return site.place
 
 
 def _act(site: SiteMeaning, scope: Scope) -> Act:
