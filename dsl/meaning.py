@@ -21,7 +21,6 @@ from charter.dsl.program import (
     State,
     Variable,
     Watch,
-    seen_by,
     type_of,
     unchecked,
 )
@@ -99,7 +98,10 @@ def _meaning_of(program: Program) -> ProgramMeaning:
             kind: tuple(_stratum(program, stratum, shared) for stratum in strata)
             for kind, strata in program.strata.items()
         },
-        watches=_watches(program, shared),
+        watches={
+            moment: tuple(_watch(requirement, watch, shared) for requirement, watch in watches)
+            for moment, watches in program.watches.items()
+        },
         waiting=meaning(program.waiting, shared),
     )
 
@@ -139,15 +141,7 @@ def _assignments(written: Iterable[tuple[Variable, Expr]], shared: Shared) -> tu
     return tuple((variable, meaning(value, shared)) for variable, value in written)
 
 
-def _watches(program: Program, shared: Shared) -> Mapping[Seen, tuple[WatchMeaning, ...]]:
-    """The watches at each moment; the books come first."""
-    owned: list[tuple[str | None, Watch]] = [(None, watch) for watch in program.bookkeeping]
-    owned += [(requirement.name, watch) for requirement in program.requirements for watch in requirement.watches]
-    found: dict[Seen, list[WatchMeaning]] = {}
-    for requirement, watch in owned:
-        changed = watch.moment.variable if isinstance(watch.moment, Changed) else None
-        when, broken = meaning(watch.when, shared), meaning(watch.broken, shared)
-        meant = WatchMeaning(requirement, changed, when, broken, _assignments(watch.updates, shared))
-        for moment in seen_by(watch.moment):
-            found.setdefault(moment, []).append(meant)
-    return {moment: tuple(watches) for moment, watches in found.items()}
+def _watch(requirement: str | None, watch: Watch, shared: Shared) -> WatchMeaning:
+    changed = watch.moment.variable if isinstance(watch.moment, Changed) else None
+    when, broken = meaning(watch.when, shared), meaning(watch.broken, shared)
+    return WatchMeaning(requirement, changed, when, broken, _assignments(watch.updates, shared))

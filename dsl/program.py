@@ -588,6 +588,18 @@ class Program:
         return {rule: place for place, rule in enumerate(self.rules)}
 
     @cached_property
+    def watches(self) -> Mapping[Seen, tuple[tuple[str | None, Watch], ...]]:
+        """The watches at each moment, each with its requirement; the books come first and have none."""
+        found: dict[Seen, list[tuple[str | None, Watch]]] = {}
+        owned: list[tuple[str | None, tuple[Watch, ...]]] = [(None, self.bookkeeping)]
+        owned += [(requirement.name, requirement.watches) for requirement in self.requirements]
+        for name, watches in owned:
+            for watch in watches:
+                for seen in seen_by(watch.moment):
+                    found.setdefault(seen, []).append((name, watch))
+        return {seen: tuple(watches) for seen, watches in found.items()}
+
+    @cached_property
     def uses(self) -> Mapping[tuple[ActKind, str], int]:
         """How often each ask, call and escalation may leave in a turn."""
         found = {(ActKind.ASK, name): agent.uses for name, agent in self.agents.items()}
