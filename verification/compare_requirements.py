@@ -12,7 +12,7 @@ from typing import TypeAlias, TypeVar
 from charter.dsl.program import EventKind, Program, Read, Requirement, Variable, VariableInfo, Watch, seen_by
 from charter.dsl.source import Span
 from charter.verification.encode import Encoder
-from charter.verification.equivalence import BUDGET, alike, codes_of_both, impossible
+from charter.verification.equivalence import BUDGET, codes_of_both, impossible, watches_of
 from charter.verification.fuzz_reach import nodes
 from charter.verification.machine import goal_of
 from charter.verification.terms import Sort, Term
@@ -49,7 +49,7 @@ def compared(old: Program, new: Program) -> tuple[Compared, ...]:
     for name, requirement in after.items():
         if name not in before:
             found.append(Compared(name, Change.GAINED, requirement.text, requirement.span))
-        elif not alike(before[name], requirement):
+        elif watches_of(old, before[name]) != watches_of(new, requirement):
             change = _change(old, new, before[name], requirement)
             found.append(Compared(name, change, requirement.text, requirement.span))
     lost = (r for name, r in before.items() if name not in after)

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 from charter.dsl.program import Program
 from charter.verification.compare_requirements import Change, Compared, compared
-from charter.verification.equivalence import Equivalence, Identical, Unshown, equivalence, normal
-from charter.verification.product import Searched, search
+from charter.verification.equivalence import Equivalence, Identical, Unshown, equivalence_within, normal
+from charter.verification.product import Searched, replayed, search
 from charter.verification.prove import Settings, prove
 from charter.verification.verdicts import Proved, Vacuous
 
@@ -43,7 +43,9 @@ def diff(old: Program, new: Program, settings: Settings, *, steps: int, seed: in
     if broken:
         names = ", ".join(f"`{name}`" for name in dict.fromkeys(broken))
         return Diff(searched, Unshown(f"not in both, and not proved: {names}"), requirements)
-    return Diff(searched, equivalence(old, new, beside=unlike), requirements)
+    shown = equivalence_within(settings.limits, old, new, beside=unlike)
+    apart = replayed(old, new, shown.events) if isinstance(shown, Unshown) else None
+    return Diff(searched if apart is None else replace(searched, found=(apart,)), shown, requirements)
 
 
 def _unproved(program: Program, names: Iterable[str], settings: Settings) -> list[str]:

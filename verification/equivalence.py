@@ -1,8 +1,9 @@
 """Whether two versions of a policy do the same in every conversation: shown once and for all, or not shown.
 
 The steps of both are terms of one graph, and what both remember is the same variables there. So "they stand alike" is
-assumed by construction, and what is left to show is that no event makes them act differently or remember anything else.
-Then they stand alike after it, and so on, for conversations of any length without an incident.
+assumed by construction, and what is left to show is that no event makes them act differently or remember anything else,
+or only from where no conversation gets. Then they stand alike after it, and so on, for conversations of any length
+without an incident.
 
 The books and what requirements remember need no look: they are kept by the same watches in both, which see the event,
 the facts and the acts, and nothing else.
@@ -10,22 +11,26 @@ the facts and the acts, and nothing else.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
-from charter.dsl.program import Clause, EventKind, Program, Requirement, Role
+from charter.dsl import program as p
+from charter.dsl.program import ActKind, Clause, Event, EventKind, Program, Requirement, Role, Watch
 from charter.dsl.source import Span
 from charter.verification.books import books
 from charter.verification.encode import Encoder, Step
 from charter.verification.encode_acts import Leaving
 from charter.verification.facts import Facts
-from charter.verification.machine import Machine
+from charter.verification.machine import Goal, Machine, goals_of
+from charter.verification.pursue import Budget, Holds, Missed, Undecided, pursue
 from charter.verification.smt import Codes, codes_of, definitions, sort_of
 from charter.verification.solver import Cases, Unsat
 from charter.verification.started import needing_start
 from charter.verification.symbols import Column, Places, Symbol, equal, known_of
 from charter.verification.terms import FALSE, Graph, Op, Term, mentioned
+from charter.verification.workers import Failed, Limits, worked
 
-BUDGET = 40_000_000  # of Z3's own unit of work, for each kind of event
+BUDGET = 20_000_000  # of Z3's own unit of work, for each question
+LENGTH = 16  # of a conversation in which the prover looks for a difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +47,18 @@ class Equivalent:
 
 @dataclass(frozen=True, slots=True)
 class Unshown:
-    """It could not be shown, and where it failed."""
+    """It could not be shown, and where it failed; `events` may be a conversation in which they act apart."""
 
     why: str
+    events: tuple[Event, ...] = ()
 
 
 Equivalence: TypeAlias = Identical | Equivalent | Unshown
 
 
-def equivalence(old: Program, new: Program, *, beside: Sequence[str] = (), budget: int = BUDGET) -> Equivalence:
+def equivalence(old: Program, new: Program, *, beside: Sequence[str] = (), budget: Budget | None = None) -> Equivalence:
     """Whether the two act alike. `beside`: requirements of one of them that are known never to be broken in it."""
+    budget = budget or Budget(path=BUDGET, length=LENGTH)
     if normal(old) == normal(new):
         return Identical()
     old, new = _without(old, beside), _without(new, beside)
@@ -62,16 +69,45 @@ def equivalence(old: Program, new: Program, *, beside: Sequence[str] = (), budge
     after = Encoder(new, graph=before.graph)
     for kind in old.events:
         before.step(kind), after.step(kind)
-    graph, columns = before.graph, {**after.columns, **before.columns}
-    codes = codes_of_both(old, new)
-    known: Term | None = None
-    for kind in old.events:
-        differs = _differs(before, after, kind)
-        if not impossible(graph, columns, differs, codes, budget):
-            known = _known(before, codes, budget) if known is None else known
-            if not impossible(graph, columns, graph.and_(known, differs), codes, budget):
-                return Unshown(f"from the same standing, `{kind}` may lead to something else")
-    return Equivalent(tuple(beside))
+    graph, columns, codes = before.graph, {**after.columns, **before.columns}, codes_of_both(old, new)
+    differing = ((kind, _differs(before, after, kind)) for kind in old.events)
+    asked = tuple(
+        (kind, differs) for kind, differs in differing if not impossible(graph, columns, differs, codes, budget.path)
+    )
+    more = any(variable not in before.infos for variable in after.infos)
+    if not asked:
+        return Equivalent(tuple(beside))
+    return _unreachable(after if more else before, asked, codes, budget, beside)
+
+
+def equivalence_within(limits: Limits, old: Program, new: Program, *, beside: Sequence[str] = ()) -> Equivalence:
+    """The same in a process of its own, which may be killed."""
+    ((_, found),) = worked((beside,), lambda names: equivalence(old, new, beside=names), limits)
+    return Unshown(found.why) if isinstance(found, Failed) else found
+
+
+def _unreachable(
+    encoder: Encoder, asked: tuple[tuple[EventKind, Term], ...], codes: Codes, budget: Budget, beside: Sequence[str]
+) -> Equivalence:
+    """Whether none of this is true of any step of a version, in any conversation.
+
+    Until they first differ, the two stand alike, so a first difference is a step of either. What only the other one
+    remembers may be anything.
+    """
+    goal = Goal("acting alike", asked=asked)
+    goals = (*goals_of(encoder.program), goal)
+    facts = Facts(needing_start(encoder))
+    facts = replace(facts, clauses=books(Machine(encoder, goals, facts), codes, budget.path))
+    found = pursue(Machine(encoder, goals, facts), encoder.program, goal, codes, budget)
+    match found:
+        case Holds():
+            return Equivalent(tuple(beside))
+        case Missed(events):
+            return Unshown(f"`{events[-1].kind}` may lead to something else", events)
+        case Undecided(why):
+            return Unshown(why)
+        case _:
+            assert_never(found)
 
 
 def normal(program: Program) -> object:
@@ -85,9 +121,19 @@ def normal(program: Program) -> object:
     return replace(program, name="", digest="", rules={}, strata={}, requirements=requirements), strata
 
 
-def alike(a: Requirement, b: Requirement) -> bool:
-    """Whether two requirements mean the same."""
-    return a.name == b.name and a.watches == b.watches
+def watches_of(program: Program, requirement: Requirement) -> tuple[Watch, ...]:
+    """What a requirement watches that can come; no rule collects every fact."""
+    sites = (site for node in program.strata.values() for s in node for clause in s for site in clause.acts)
+    collected = frozenset(site.name for site in sites if site.kind is ActKind.COLLECT)
+    found = []
+    for watch in requirement.watches:
+        match watch.moment:
+            case p.Leaving(ActKind.COLLECT, names):
+                if names & collected:
+                    found.append(replace(watch, moment=p.Leaving(ActKind.COLLECT, names & collected)))
+            case _:
+                found.append(watch)
+    return tuple(found)
 
 
 # --- the same program ------------------------------------------------------------------------------------------------
@@ -124,9 +170,8 @@ def _obstacles(old: Program, new: Program) -> Iterator[str]:
         yield f"what can happen differs: {_listed(kinds)}"
     if (old.bookkeeping, old.waiting) != (new.bookkeeping, new.waiting):
         yield "the books are kept differently"
-    unlike = {r.name for r in (*old.requirements, *new.requirements)} - {
-        a.name for a in old.requirements for b in new.requirements if alike(a, b)
-    }
+    before, after = ({r.name: watches_of(one, r) for r in one.requirements} for one in (old, new))
+    unlike = [name for name in {**before, **after} if before.get(name) != after.get(name)]
     if unlike:
         yield f"requirements differ, and were not shown to hold: {_listed(unlike)}"
     words = {name for _, name in old.speech.keys() & new.speech.keys() if _words(old, name) != _words(new, name)}
@@ -224,16 +269,6 @@ def impossible(graph: Graph, columns: Mapping[str, Column], condition: Term, cod
     declared = [f"(declare-const v{t} {sort_of(graph.sort[t])})" for t in free]
     asserted = [f"(assert {name(t)})" for t in roots]
     return isinstance(Cases("\n".join([*declared, *lines, *asserted]), budget).ask([], {}), Unsat)
-
-
-def _known(encoder: Encoder, codes: Codes, budget: int) -> Term:
-    """What is known of every state that a program reaches, nothing of any goal."""
-    graph = encoder.graph
-    machine = Machine(encoder, (), Facts(needing_start(encoder)))
-    clauses = books(machine, codes, budget)
-    return graph.and_(
-        *(graph.or_(*(column if value else graph.not_(column) for column, value in clause)) for clause in clauses)
-    )
 
 
 def codes_of_both(old: Program, new: Program) -> Codes:

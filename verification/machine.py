@@ -31,12 +31,14 @@ from charter.verification.terms import FALSE, TRUE, Graph, Term, substituted
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What no step may miss: a requirement by its watches and ghosts, or a check of every policy, or one case of it."""
+    """What no step may miss: a requirement by its watches and ghosts, or a check of every policy, or one case of it;
+    or, where it is `asked`, what may not be true of a step of a kind."""
 
     name: str
     watches: tuple[Watch, ...] = ()
     ghosts: tuple[Variable, ...] = ()
     case: tuple[EventKind, int] | None = None
+    asked: tuple[tuple[EventKind, Term], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +160,8 @@ class Machine:
 
     def misses(self, kind: EventKind, goal: Goal) -> Term:
         """Whether a step misses a goal; only where it comes."""
+        if goal.asked:
+            return self._known(dict(goal.asked).get(kind, FALSE))
         if goal.name not in STEPS:
             return self._judge(goal, kind)[0]
         cases = self.encoder.step(kind).broken[goal.name]

@@ -15,12 +15,13 @@ from charter.dsl.load import Loaded
 from charter.dsl.program import Program
 from charter.verification.checks import checked
 from charter.verification.encode import STEPS, Encoder
-from charter.verification.equivalence import Unshown, equivalence
+from charter.verification.equivalence import Unshown, equivalence_within
 from charter.verification.facts import Facts
 from charter.verification.fuzz import Budget, fuzz
 from charter.verification.fuzz_play import Fault, semantics_alone
 from charter.verification.machine import Machine, goals_of
 from charter.verification.mutants import Mutant, Refused, compiled, mutants
+from charter.verification.product import search
 from charter.verification.prove import Settings, prove
 from charter.verification.pursue import Missed, pursue
 from charter.verification.smt import codes_of
@@ -96,7 +97,8 @@ def _fate(loaded: Loaded, mutant: Mutant, proved: set[str], effort: Effort) -> t
         return Fate.KILLED, f"verify: {refuted}"
     if effort.only_fuzzed:
         return Fate.UNKNOWN, "fuzzing does not break it"
-    if not isinstance(equivalence(loaded.program, program), Unshown):
+    apart = search(loaded.program, program, steps=effort.steps, seed=0, most=1).found
+    if not apart and not isinstance(equivalence_within(effort.proving.limits, loaded.program, program), Unshown):
         return Fate.EQUIVALENT, "proved to act alike"
     undecided: list[str] = []
     for result in prove(program, effort.proving):

@@ -43,7 +43,8 @@ class Holds:
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """A shortest conversation that misses the goal, as the meaning of the program plays it."""
+    """A shortest conversation that misses the goal, as the meaning of the program plays it; without outcomes where the
+    goal was asked."""
 
     events: tuple[Event, ...]
     outcomes: tuple[Outcome, ...]
@@ -149,6 +150,8 @@ class _Pursuit:
 
     def _replay(self, walk: Walk) -> Pursued | None:
         events = events_of(self.machine.encoder, walk, self.codes)
+        if self.goal.asked:
+            return Missed(events, ())  # only who asked knows what it means
         match replayed(self.program, events, self.goal.name):
             case Replayed(played, outcomes):
                 if len(played) < len(events) and self.goal.case is None:
