@@ -67,16 +67,14 @@ def equivalence(old: Program, new: Program, *, beside: Sequence[str] = (), budge
         return Unshown(obstacle)
     before = Encoder(old)
     after = Encoder(new, graph=before.graph)
-    for kind in old.events:
-        before.step(kind), after.step(kind)
+    differing = [(kind, _differs(before, after, kind)) for kind in old.events]
     graph, columns, codes = before.graph, {**after.columns, **before.columns}, codes_of_both(old, new)
-    differing = ((kind, _differs(before, after, kind)) for kind in old.events)
     asked = tuple(
         (kind, differs) for kind, differs in differing if not impossible(graph, columns, differs, codes, budget.path)
     )
-    more = any(variable not in before.infos for variable in after.infos)
     if not asked:
         return Equivalent(tuple(beside))
+    more = any(variable not in before.infos for variable in after.infos)
     return _unreachable(after if more else before, asked, codes, budget, beside)
 
 
