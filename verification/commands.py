@@ -53,6 +53,7 @@ def verify_command(
     """
     if certificate is not None and len(paths) != 1:
         raise click.UsageError("a certificate is of one policy")
+    reserve(sarif, junit, certificate)
     settings = Settings(limits=Limits(jobs=jobs, seconds=seconds))
     proved: list[tuple[str, Loaded, list[Result]]] = []
     for path, loaded in policies(paths):
@@ -102,10 +103,21 @@ def verified(loaded: Loaded, settings: Settings, *, show: Callable[[Loaded, Resu
     return [found[name] for name in order]
 
 
+def reserve(*files: Path | None) -> None:
+    """Makes the folders of files that the user named; says at once, not after the proofs, where that cannot be."""
+    for file in files:
+        if file is not None:
+            try:
+                file.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise click.UsageError(f"{file} cannot be written: {error.strerror}") from error
+            if not os.access(file if file.exists() else file.parent, os.W_OK):
+                raise click.UsageError(f"{file} cannot be written")
+
+
 def write(file: Path, text: str) -> None:
-    """Writes a file that the user named, with the folders that it needs."""
+    """Writes a file that the user named."""
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
     except OSError as error:
         raise click.UsageError(f"{file} cannot be written: {error.strerror}") from error

@@ -9,7 +9,7 @@ import click
 
 from charter.dsl.load import Loaded
 from charter.dsl.values import Misfit
-from charter.verification.commands import policies, verified, write
+from charter.verification.commands import policies, reserve, verified, write
 from charter.verification.prove import Settings
 from charter.verification.report import exit_code
 from charter.verification.traceability import certificate_of, traceability
@@ -48,6 +48,7 @@ def report_command(
 
     Exit codes: as those of `verify`.
     """
+    reserve(output)
     ((_, loaded),) = policies((path,))
     try:
         if verdicts is None:

@@ -1,12 +1,16 @@
-"""Every policy example in the documentation loads, and its tests pass."""
+"""Every policy example in the documentation loads, its tests pass, and its requirements are what it says they are."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from charter.dsl.load import Loaded, Rejected, load_text
 from charter.dsl.rehearse import rehearse
+from charter.dsl.syntax import Form, Whenever
+from charter.verification.prove import Settings, prove
+from charter.verification.report import word
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -40,3 +44,37 @@ def test_an_example_loads_and_its_tests_pass(where: str, text: str) -> None:
     for scenario in loaded.scenarios:
         failures = rehearse(loaded.program, scenario).failures
         assert not failures, f"{where}: {scenario.title}: {[f.message for f in failures]}"
+
+
+STATED = re.compile(r"^require (\w+) .*# (proved|refuted|vacuous|unknown)$", re.MULTILINE)
+
+
+def judged() -> list[tuple[str, str, dict[str, str]]]:
+    """The examples that say what comes out, with that."""
+    found = [(where, text, dict(STATED.findall(text))) for where, text in examples()]
+    return [each for each in found if each[2]]
+
+
+@pytest.mark.parametrize(("where", "text", "stated"), judged(), ids=[where for where, _, _ in judged()])
+def test_a_requirement_is_what_the_example_says(where: str, text: str, stated: dict[str, str]) -> None:
+    loaded = load_text(text)
+    assert isinstance(loaded, Loaded)
+    assert set(stated) == set(loaded.names.requirements), f"{where}: a requirement without its verdict"
+    asked = replace(loaded.program, requirements=tuple(r for r in loaded.program.requirements if r.name in stated))
+    verdicts = {result.name: word(result.verdict) for result in prove(asked, Settings())}
+    assert {name: verdicts[name] for name in stated} == stated
+
+
+def test_every_form_has_a_proved_and_a_refuted_example() -> None:
+    found: dict[str, set[tuple[type, str]]] = {"proved": set(), "refuted": set()}
+    for _, text, stated in judged():
+        loaded = load_text(text)
+        assert isinstance(loaded, Loaded)
+        for name, verdict in stated.items():
+            form = loaded.names.requirements[name].form
+            deadline = form.deadline if isinstance(form, Whenever) else ""
+            found.setdefault(verdict, set()).add((type(form), deadline))
+    forms = {(form, "") for form in Form.__args__ if form is not Whenever}
+    forms |= {(Whenever, deadline) for deadline in ("in this turn", "next", "before end")}
+    assert found["proved"] >= forms
+    assert found["refuted"] >= forms

@@ -16,6 +16,7 @@ from charter.verification.prove import Settings
 from charter.verification.report import to_json_report
 from charter.verification.traceability import Traceability, touching, traceability
 from charter.verification.traceability_pages import to_html, to_markdown
+from charter.verification.verdicts import Result
 
 CITES = "§ 1 <script>alert(1)</script> | `x` **b**"
 POLICY = f"""
@@ -58,8 +59,12 @@ def loaded() -> Loaded:
 
 
 @pytest.fixture(scope="module")
-def matrix(loaded: Loaded) -> Traceability:
-    results = verified(loaded, Settings(), show=lambda *_: None)
+def results(loaded: Loaded) -> list[Result]:
+    return verified(loaded, Settings(), show=lambda *_: None)
+
+
+@pytest.fixture(scope="module")
+def matrix(loaded: Loaded, results: list[Result]) -> Traceability:
     return traceability("desk", loaded, results, day=date(2026, 11, 25), source="proved for this report")
 
 
@@ -163,10 +168,11 @@ def test_markdown_says_the_same_and_no_text_becomes_markup(matrix: Traceability)
     assert headings[-1] == "Signature"
 
 
-def test_a_report_from_a_file_is_the_same_each_time_and_names_its_source(loaded: Loaded, tmp_path: Path) -> None:
+def test_a_report_from_a_file_is_the_same_each_time_and_names_its_source(
+    loaded: Loaded, results: list[Result], tmp_path: Path
+) -> None:
     policy, file = tmp_path / "policy.charter", tmp_path / "verified.json"
     policy.write_text(POLICY, encoding="utf-8")
-    results = verified(loaded, Settings(), show=lambda *_: None)
     file.write_text(json.dumps([to_json_report("desk", loaded, results)]), encoding="utf-8")
     command = ["report", str(policy), "--verified", str(file), "--date", "2026-11-25"]
     first, second = (CliRunner().invoke(main, command) for _ in range(2))
@@ -178,10 +184,11 @@ def test_a_report_from_a_file_is_the_same_each_time_and_names_its_source(loaded:
     assert (tmp_path / "out" / "report.md").read_text(encoding="utf-8").startswith("# desk: ")
 
 
-def test_a_report_names_its_certificate_and_refuses_one_of_another_policy(loaded: Loaded, tmp_path: Path) -> None:
+def test_a_report_names_its_certificate_and_refuses_one_of_another_policy(
+    loaded: Loaded, results: list[Result], tmp_path: Path
+) -> None:
     policy, file, held = tmp_path / "policy.charter", tmp_path / "verified.json", tmp_path / "held.json"
     policy.write_text(POLICY, encoding="utf-8")
-    results = verified(loaded, Settings(), show=lambda *_: None)
     file.write_text(json.dumps([to_json_report("desk", loaded, results)]), encoding="utf-8")
     command = ["report", str(policy), "--verified", str(file), "--certificate", str(held)]
     held.write_text(json.dumps({"digest": loaded.program.digest, "claims": [{"name": "first"}]}), encoding="utf-8")

@@ -4,6 +4,7 @@ import io
 import json
 from importlib.resources import files
 from pathlib import Path
+from typing import TypeAlias
 from xml.etree import ElementTree as xml
 
 import pytest
@@ -63,18 +64,27 @@ require never_end
 """
 
 
+Proofs: TypeAlias = tuple[str, Loaded, list[Result]]
+
+
 @pytest.fixture(scope="module")
-def hostile(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Loaded, list[Result]]:
+def proofs(tmp_path_factory: pytest.TempPathFactory) -> Proofs:
     """A policy whose texts try to break out, in a folder with a blank and a percent sign, with its verdicts."""
     folder = tmp_path_factory.mktemp("a b%20c")
     (folder / "policy.charter").write_text(HOSTILE, encoding="utf-8")
     loaded = load(folder)
     assert isinstance(loaded, Loaded), str(loaded)
-    results = verified(loaded, Settings(), show=lambda *_: None)
-    return str(folder), loaded, [*results[:-1], Result("late", "…", None, None, Unknown("too slow <&>", 3), 0.25)]
+    return str(folder), loaded, verified(loaded, Settings(), show=lambda *_: None)
 
 
-def test_sarif_fits_the_official_schema(hostile: tuple[str, Loaded, list[Result]]) -> None:
+@pytest.fixture
+def hostile(proofs: Proofs) -> Proofs:
+    """The same, but that the last goal is not decided."""
+    path, loaded, results = proofs
+    return path, loaded, [*results[:-1], Result("late", "…", None, None, Unknown("too slow <&>", 3), 0.25)]
+
+
+def test_sarif_fits_the_official_schema(hostile: Proofs) -> None:
     log = json.loads(json.dumps(to_sarif([hostile])))
     Draft4Validator(SARIF).validate(log)
     (run,) = log["runs"]
@@ -89,9 +99,7 @@ def test_sarif_fits_the_official_schema(hostile: tuple[str, Loaded, list[Result]
         assert run["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == result["ruleId"]
 
 
-def test_a_sarif_place_is_relative_to_where_the_command_runs(
-    hostile: tuple[str, Loaded, list[Result]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_sarif_place_is_relative_to_where_the_command_runs(hostile: Proofs, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = Path(hostile[0])
     monkeypatch.chdir(folder.parent)
     place = to_sarif([hostile])["runs"][0]["results"][0]["locations"][0]["physicalLocation"]  # type: ignore[index,call-overload]
@@ -101,7 +109,7 @@ def test_a_sarif_place_is_relative_to_where_the_command_runs(
     assert place["region"]["startLine"] == line
 
 
-def test_the_code_flow_is_the_conversation_over_the_rules(hostile: tuple[str, Loaded, list[Result]]) -> None:
+def test_the_code_flow_is_the_conversation_over_the_rules(hostile: Proofs) -> None:
     log = json.loads(json.dumps(to_sarif([hostile])))
     (flow,) = log["runs"][0]["results"][0]["codeFlows"]
     steps = [each["location"]["message"]["text"] for each in flow["threadFlows"][0]["locations"]]
@@ -114,7 +122,7 @@ def test_the_code_flow_is_the_conversation_over_the_rules(hostile: tuple[str, Lo
     assert len(steps) == 2
 
 
-def test_junit_parses_and_counts(hostile: tuple[str, Loaded, list[Result]]) -> None:
+def test_junit_parses_and_counts(hostile: Proofs) -> None:
     root = xml.fromstring(to_junit([hostile]).encode())
     (suite,) = root
     assert {k: suite.get(k) for k in ("tests", "failures", "errors", "skipped")} == {
@@ -182,9 +190,8 @@ def test_colours_are_for_terminals(setting: dict[str, str], coloured: bool, tmp_
     assert "\x1b" not in CliRunner(env=environment).invoke(main, ["verify", str(policy)]).stdout
 
 
-def test_what_verify_writes_can_be_read_back(hostile: tuple[str, Loaded, list[Result]]) -> None:
-    path, loaded, _ = hostile
-    results = verified(loaded, Settings(), show=lambda *_: None)
+def test_what_verify_writes_can_be_read_back(proofs: Proofs) -> None:
+    path, loaded, results = proofs
     written = json.loads(json.dumps([to_json_report(path, loaded, results)]))
     schema = json.loads((ROOT / "docs" / "schemas" / "verified.json").read_text(encoding="utf-8"))
     Draft202012Validator(schema).validate(written)
@@ -194,9 +201,8 @@ def test_what_verify_writes_can_be_read_back(hostile: tuple[str, Loaded, list[Re
     assert {word(r.verdict) for r in again} == {"proved", "refuted", "vacuous"}
 
 
-def test_results_that_do_not_fit_the_policy_are_refused(hostile: tuple[str, Loaded, list[Result]]) -> None:
-    path, loaded, _ = hostile
-    results = verified(loaded, Settings(), show=lambda *_: None)
+def test_results_that_do_not_fit_the_policy_are_refused(proofs: Proofs) -> None:
+    path, loaded, results = proofs
     fine = to_json_report(path, loaded, results)
     place = next(i for i, result in enumerate(results) if isinstance(result.verdict, Refuted))
 
