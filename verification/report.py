@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
+from textwrap import wrap
 
 from charter.dsl.load import Loaded
 from charter.dsl.program import Event, Program
@@ -14,6 +15,7 @@ from charter.verification.reproduce import test_block
 from charter.verification.transcript import ANYTHING, Transcript, said, transcript
 from charter.verification.verdicts import Proved, Refuted, Result, Unknown, Vacuous, Verdict
 
+WIDTH = 105  # of a sentence on a terminal
 HOLDS, FAILS, UNDECIDED = 0, 1, 3  # exit codes; 2 is a policy that does not load
 
 
@@ -150,7 +152,8 @@ def shown(played: Transcript) -> list[tuple[str, str]]:
         lines += [("quiet", f"         rule {fired.rule:<{width}}  {fired.span}") for fired in line.rules]
         for act, words in line.acts:
             lines.append(("act", f"         → {act}" + (f"  “{words}”" if words else "")))
-    return [*lines, ("refuted", f"       {played.why}")]
+    why = wrap(played.why, WIDTH, break_long_words=False, break_on_hyphens=False)
+    return [*lines, *(("refuted", f"       {line}") for line in why)]
 
 
 def _after(program: Program, events: tuple[Event, ...], goal: str) -> list[tuple[str, str]]:

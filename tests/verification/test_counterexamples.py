@@ -77,9 +77,18 @@ def test_a_transcript_reads_like_a_conversation() -> None:
         "    3  guess suggests intent: lost, sure: 0.49\n"
         "         rule other  in_this_turn.charter:15\n"
         "         → say hello  “Hello.”\n"
-        "       event 3 closes the turn, but no `escalate any` came in it after `guess.intent known== lost`"
-        " (`guess.intent` is lost). This breaks `lost_to_a_person`: “a lost card goes to a person”"
+        "       event 3 closes the turn, but no `escalate any` came in it after `guess.intent known== lost`\n"
+        "       (`guess.intent` is lost). This breaks `lost_to_a_person`: “a lost card goes to a person”"
     )
+
+
+def test_the_page_on_proofs_shows_what_is_printed(tmp_path: Path) -> None:
+    policy = tmp_path / "policy.charter"
+    policy.write_text((CORPUS / "before.charter").read_text(encoding="utf-8"), encoding="utf-8")
+    printed = CliRunner().invoke(main, ["verify", str(policy)], catch_exceptions=False).stdout
+    shown_ = printed[printed.index("refuted") : printed.index("\nproved   answered")]
+    page = (Path(__file__).parent.parent.parent / "docs" / "verification.md").read_text(encoding="utf-8")
+    assert f"```\n{shown_}\n```" in page
 
 
 def test_acts_are_written_as_a_policy_writes_them() -> None:
