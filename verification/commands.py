@@ -136,8 +136,8 @@ def _certify(file: Path, loaded: Loaded, results: list[Result]) -> None:
 def echo(style: str, line: str) -> None:
     """Prints a line in its style: in colour on a terminal, unless NO_COLOR or CI say otherwise."""
     plain = any(os.environ.get(name) for name in ("NO_COLOR", "CI"))
-    colour = None if plain else _COLOURS.get(style)
-    click.secho(line, fg=colour, bold=style in _BOLD and not plain, dim=style == "quiet" and not plain)
+    styled = click.style(line, fg=_COLOURS.get(style), bold=style in _BOLD or None, dim=style == "quiet" or None)
+    click.echo(styled, color=False if plain else None)
 
 
 def _printed(loaded: Loaded, result: Result) -> None:

@@ -186,7 +186,9 @@ def test_colours_are_for_terminals(setting: dict[str, str], coloured: bool, tmp_
     policy.write_text(GOOD, encoding="utf-8")
     environment = {"NO_COLOR": "", "CI": ""} | setting
     run = CliRunner(env=environment).invoke(main, ["verify", str(policy)], color=True)
-    assert ("\x1b[32m" in run.stdout) is coloured
+    assert ("\x1b[32mproved" in run.stdout) is coloured
+    assert ("\x1b[33m\x1b[1mvacuous" in run.stdout) is coloured
+    assert ("\x1b" in run.stdout) is coloured
     assert "\x1b" not in CliRunner(env=environment).invoke(main, ["verify", str(policy)]).stdout
 
 
