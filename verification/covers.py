@@ -22,7 +22,10 @@ EVENTS = (
 )
 TRUSTED = (
     ("The reading of the policy", READING),
-    ("The prover", "the translation into logic, and the solver Z3."),
+    (
+        "The prover",
+        "the translation into logic, and the solver Z3; with a certificate, its check and cvc5 instead.",
+    ),
     ("The events", EVENTS),
 )
 

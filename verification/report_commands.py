@@ -27,7 +27,7 @@ _READ = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option("--markdown", is_flag=True, help="Markdown instead of HTML.")
 @click.option("--date", "day", type=click.DateTime(["%Y-%m-%d"]), help="The date of the report; else today's, in UTC.")
 @click.option("--verified", "verdicts", type=_READ, help="What `verify --json` wrote, instead of proving anew.")
-@click.option("--certificate", type=_READ, help="The certificate of the policy, to be named with its digest.")
+@click.option("--certificate", type=_READ, help="The certificate of the policy: it is checked.")
 @click.option("--jobs", default=2, show_default=True, type=click.IntRange(1, 64), help="How many proofs at a time.")
 @click.option(
     "--seconds", default=300.0, show_default=True, type=click.FloatRange(1), help="When one proof is given up."

@@ -1,7 +1,6 @@
 """Who asks for what, which rules do it, and what is proved of it: the matrix that a compliance officer signs."""
 
 import hashlib
-import json
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import date
 from importlib.metadata import version
@@ -17,6 +16,7 @@ from charter.dsl.stratify import reads_in
 from charter.dsl.types import Type, spelled
 from charter.dsl.values import Misfit
 from charter.dsl.wrap import form_lines
+from charter.verification.certificate.check import Invalid, check
 from charter.verification.report import form_of, text, word
 from charter.verification.verdicts import Proved, Result
 
@@ -41,11 +41,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A certificate of the policy: where it is, its digest, and what it claims."""
+    """A certificate of the policy that was checked and holds: where it is, and its digest."""
 
     path: str
     sha256: str
-    claims: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,16 +112,12 @@ def traceability(
 
 
 def certificate_of(program: Program, file: Path) -> Certificate:
-    """The certificate in a file; raises `Misfit` where it is of another policy. What it claims is not checked here."""
+    """The certificate in a file, checked; raises `Misfit` where it does not show that the policy holds."""
     data = file.read_bytes()
-    try:
-        json_ = json.loads(data)
-        digest, claims = json_["digest"], frozenset(str(claim["name"]) for claim in json_["claims"])
-    except (ValueError, KeyError, TypeError):
-        raise Misfit(f"{file} is no certificate") from None
-    if digest != program.digest:
-        raise Misfit(f"{file} is a certificate of another text of the policy; this one's digest is {program.digest}")
-    return Certificate(str(file), hashlib.sha256(data).hexdigest(), claims)
+    found = check(program, data)
+    if isinstance(found, Invalid):
+        raise Misfit(f"{file} does not certify this policy: {'; '.join(str(flaw) for flaw in found.flaws[:3])}")
+    return Certificate(str(file), hashlib.sha256(data).hexdigest())
 
 
 def touching(program: Program, requirement: Requirement) -> tuple[str, ...]:
@@ -190,7 +185,7 @@ def _row(loaded: Loaded, result: Result, certificate: Certificate | None) -> Row
         verdict=word(result.verdict),
         seen=len(result.verdict.witness) if isinstance(result.verdict, Proved) else 0,
         shown=None if proved else "\n".join(line for _, line in text(loaded, result)),
-        certified=proved and certificate is not None and result.name in certificate.claims,
+        certified=proved and certificate is not None,
     )
 
 

@@ -1,5 +1,6 @@
 """The report: what it says of each citation, the same each time, and that no text of a policy breaks out."""
 
+import hashlib
 import json
 from datetime import date
 from html.parser import HTMLParser
@@ -48,6 +49,20 @@ require once "```" cites "Reg. 1"
   disclose notice once
 require unpaid
   never disclose notice if owned and guess.intent known== pay
+"""
+
+
+PROVED = """
+policy desk
+  languages en
+  fallback queue general
+queue general within 30 s
+disclosure notice { en "Notice." }
+prompt hello { en "Hello." }
+rule greet on start do disclose notice say hello
+rule hear on utterance or silence or keys do say hello
+require first cites "Reg. 1"
+  disclose notice before say any
 """
 
 
@@ -184,19 +199,19 @@ def test_a_report_from_a_file_is_the_same_each_time_and_names_its_source(
     assert (tmp_path / "out" / "report.md").read_text(encoding="utf-8").startswith("# desk: ")
 
 
-def test_a_report_names_its_certificate_and_refuses_one_of_another_policy(
-    loaded: Loaded, results: list[Result], tmp_path: Path
-) -> None:
-    policy, file, held = tmp_path / "policy.charter", tmp_path / "verified.json", tmp_path / "held.json"
-    policy.write_text(POLICY, encoding="utf-8")
-    file.write_text(json.dumps([to_json_report("desk", loaded, results)]), encoding="utf-8")
-    command = ["report", str(policy), "--verified", str(file), "--certificate", str(held)]
-    held.write_text(json.dumps({"digest": loaded.program.digest, "claims": [{"name": "first"}]}), encoding="utf-8")
-    assert "in the certificate" in CliRunner().invoke(main, command).stdout
-    for wrong, says in (({"digest": "0" * 64, "claims": []}, "another text of the policy"), ([], "is no certificate")):
-        held.write_text(json.dumps(wrong), encoding="utf-8")
-        run = CliRunner().invoke(main, command)
-        assert (run.exit_code, says in run.stderr) == (2, True)
+def test_a_report_checks_its_certificate_and_refuses_one_that_does_not_hold(tmp_path: Path) -> None:
+    policy, held = tmp_path / "policy.charter", tmp_path / "certificate.json"
+    policy.write_text(PROVED, encoding="utf-8")
+    assert CliRunner().invoke(main, ["verify", str(policy), "--certificate", str(held)]).exit_code == 0
+    command = ["report", str(policy), "--certificate", str(held)]
+    run = CliRunner().invoke(main, command)
+    assert run.exit_code == 0, run.output
+    assert f"{hashlib.sha256(held.read_bytes()).hexdigest()}</code>, checked for this report" in run.stdout
+    assert "no certificate" not in run.stdout
+    policy.write_text(PROVED.replace("Notice.", "Note."), encoding="utf-8")
+    run = CliRunner().invoke(main, command)
+    assert run.exit_code == 2
+    assert "does not certify this policy" in run.stderr
 
 
 @pytest.mark.parametrize(("text", "says"), [("{", "is no JSON"), ("[]", "verify it again"), ("[" * 100_000, "no JSON")])
