@@ -15,7 +15,7 @@ from charter.dsl.values import Json
 from charter.verification.fuzz import Fuzzed, Shown
 from charter.verification.fuzz_play import Fault
 from charter.verification.fuzz_reach import branches_of
-from charter.verification.report import event_json, place_json, shown
+from charter.verification.report import event_json, form_of, place_json, shown
 from charter.verification.reproduce import written
 from charter.verification.transcript import said, transcript
 
@@ -26,7 +26,7 @@ def text(path: str, loaded: Loaded, result: Fuzzed) -> Iterator[tuple[str, str]]
     """Lines, each with its style, as `verify` has them."""
     for each in result.found:
         yield "refuted", f"found    {each.finding.fault}: {each.finding.name}"
-        yield from _conversation(loaded.program, each)
+        yield from _conversation(loaded, each)
         if not each.replays:
             yield "refuted", "       it does not come again from the beginning: an executor is not deterministic"
         block = test_block(loaded, each)
@@ -111,7 +111,7 @@ def _plays(loaded: Loaded, block: str, each: Shown) -> bool:
     return each.finding.name in broken and bool(rehearsed.failures) is (each.finding.fault is Fault.STOPPED)
 
 
-def _conversation(program: Program, each: Shown) -> Iterator[tuple[str, str]]:
+def _conversation(loaded: Loaded, each: Shown) -> Iterator[tuple[str, str]]:
     """The conversation up to what was found, and what that is."""
     steps = each.steps
     last = next(
@@ -119,10 +119,11 @@ def _conversation(program: Program, each: Shown) -> Iterator[tuple[str, str]]:
     )
     if each.finding.fault in (Fault.BROKEN, Fault.STOPPED) and last >= 0:
         events, outcomes = zip(*((step.event, step.outcome) for step in steps[: last + 1]), strict=True)
-        yield from shown(transcript(program, events, outcomes, each.finding.name))
+        goal = each.finding.name
+        yield from shown(transcript(loaded.program, events, outcomes, goal, form_of(loaded, goal)))
         return
     for number, event in enumerate(each.events, 1):
-        yield "event", f"  {number:>3}  {said(program, event)}"
+        yield "event", f"  {number:>3}  {said(loaded.program, event)}"
     yield "refuted", f"       {each.finding.detail}"
 
 

@@ -163,7 +163,7 @@ def test_fuzz_shows_what_it_found_with_a_test_and_exits_1() -> None:
     result = charter("fuzz", str(DEEP), "--steps", "8000", "--seed", "3")
     assert result.exit_code == 1
     assert "found    broken requirement: no_secret" in result.stdout
-    assert "event 8 leads to `say secret`. This breaks `no_secret`: “the secret is never told”" in result.stdout
+    assert "event 8 leads to `say secret`, but this may never come. This breaks `no_secret`:" in result.stdout
     assert "expect broken no_secret" in result.stdout
 
 
