@@ -322,17 +322,19 @@ def equal(graph: Graph, a: Symbol, b: Symbol) -> Term:
 
 
 def choose(graph: Graph, c: Term, a: Symbol, b: Symbol) -> Symbol:
-    """`a` where `c`, else `b`."""
-    if c == TRUE or a is b or a == b:
+    """`a` where `c`, else `b`.
+
+    What is surely unknown in one may have any value of its type: it is as in the other, if that is surely of the type.
+    """
+    if a is b or a == b:
         return a
-    if c == FALSE:
-        return b
     match a, b:
         case Optional(p, x), Optional(q, y):
-            # What is unknown may have any value of its type: one that is known serves for both, if it is surely of it.
-            unknown = p == FALSE and _is_stored(graph, y), q == FALSE and _is_stored(graph, x)
-            value = y if unknown[0] else x if unknown[1] else choose(graph, c, x, y)
-            return Optional(graph.ite(c, p, q), value)
+            if p == FALSE and _is_stored(graph, y):
+                return Optional(graph.ite(c, p, q), y)
+            if q == FALSE and _is_stored(graph, x):
+                return Optional(graph.ite(c, p, q), x)
+            return Optional(graph.ite(c, p, q), choose(graph, c, x, y))
         case Parts(xs), Parts(ys):
             return Parts(tuple(choose(graph, c, x, y) for x, y in zip(xs, ys, strict=True)))
         case Places(ps, xs, m), Places(qs, ys, n):

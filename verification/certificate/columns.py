@@ -160,8 +160,8 @@ def part(of: Columns, record: RecordType, index: int) -> Columns:
 
 def chosen(script: Script, c: Term, a: Columns, b: Columns) -> Columns:
     """`a` where `c`, else `b`. What is surely unknown in one may be anything there: it is as in the other."""
-    if c.value is not None or a == b:
-        return a if c.value is not False else b
+    if a == b:
+        return a
     found: dict[str, Term] = {}
     for name, term in a.items():
         if any(a[flag] == FALSE for flag in _flags(name, a)):
