@@ -48,10 +48,10 @@ def _can_fail(act: s.Act, names: Names) -> list[EventKind]:
 
 
 def _unused(names: Names, program: Program, findings: Findings) -> None:
-    mentioned = set(_mentioned([*names.defines.values(), *names.assumptions, names.policy]))
-    mentioned |= set(_mentioned([rule for _, rule in names.sections]))
-    mentioned |= set(_mentioned([section for section, _ in names.sections if section is not None]))
-    mentioned |= set(_mentioned(names.requirements.values()))
+    mentioned = set(names_used([*names.defines.values(), *names.assumptions, names.policy]))
+    mentioned |= set(names_used([rule for _, rule in names.sections]))
+    mentioned |= set(names_used([section for section, _ in names.sections if section is not None]))
+    mentioned |= set(names_used(names.requirements.values()))
     left = [clause for clause, _ in names.speech.values()]
     acts = [act for _, rule in names.sections for act in rule.acts]
     said = {(act.kind, act.name.text) for act in acts if isinstance(act, s.Speak)}
@@ -70,7 +70,7 @@ def _unused(names: Names, program: Program, findings: Findings) -> None:
             findings.warning(Code.UNUSED, message, queue.name.span)
 
 
-def _mentioned(nodes: Iterable[object]) -> Iterator[str]:
+def names_used(nodes: Iterable[object]) -> Iterator[str]:
     """Every name that is used in these nodes, what a clause itself declares left out."""
     for node in nodes:
         yield from _names_in(node, top=True)

@@ -9,6 +9,7 @@ from charter.dsl import program as p
 from charter.dsl import syntax as s
 from charter.dsl.arithmetic import bounded, numeric
 from charter.dsl.diagnostics import Code, Related, did_you_mean
+from charter.dsl.expansion import MAX_LEVELS, MAX_TERMS, too_large
 from charter.dsl.findings import Findings
 from charter.dsl.fitting import certain, described, fit, fits_within, plain, same_kind
 from charter.dsl.known import known_if
@@ -291,6 +292,8 @@ def _define(name: str, args: tuple[s.Argument, ...], scope: Scope, span: Span) -
     if name in scope.expanding:
         scope.findings.error(Code.RECURSION, f"`{name}` is defined in terms of itself", define.name.span)
         return ILL
+    if name in scope.names.oversized:
+        return ILL
     params = parameters_of(define, scope)
     if define.params is None and args:
         scope.findings.error(Code.ARGUMENTS, f"`{name}` takes no arguments", span)
@@ -302,7 +305,18 @@ def _define(name: str, args: tuple[s.Argument, ...], scope: Scope, span: Span) -
     known = frozenset(value for label, value in given if not isinstance(params.get(label), OptionalType))
     expanding = (*scope.expanding, name)
     inner = replace(scope, locals=dict(given), expanding=expanding, its=None, known=known, expanded=True)
-    return _expr(define.value, inner, None)
+    oversized = scope.names.oversized
+    found = _expr(define.value, inner, None)
+    if isinstance(found, Ill):
+        oversized |= {name} if oversized else set()  # what is in it may be the reason: it is not written out again
+        return found
+    if not too_large(found):
+        return found
+    message = f"`{name}` is nested deeper than {MAX_LEVELS} levels, or longer than {MAX_TERMS:,} terms, written out"
+    related = [Related(define.name.span, f"`{name}` is here")]
+    scope.findings.error(Code.NESTING, message, span, "keep a part of it in a fact", related)
+    oversized.add(name)
+    return ILL
 
 
 def check_define(define: s.Define, names: Names, findings: Findings) -> None:

@@ -5,11 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from charter.dsl import program as p
 from charter.dsl import syntax as s
-from charter.dsl.complete import check_complete
+from charter.dsl.complete import check_complete, names_used
 from charter.dsl.diagnostics import Code, did_you_mean
 from charter.dsl.endless import check_endless
 from charter.dsl.environment import environment, uses_of
 from charter.dsl.evaluate import constant
+from charter.dsl.expansion import used_first
 from charter.dsl.expressions import check_define, condition, typed
 from charter.dsl.findings import Findings
 from charter.dsl.names import Names, Parameters, declare
@@ -42,8 +43,8 @@ def lower(documents: Sequence[s.Document], sources: Iterable[Source], findings: 
     """The program of a policy's documents. It means something only if `findings` has no error."""
     names = declare(documents, findings)
     fallback = _header(names, _beginning(documents), findings)
-    for define in names.defines.values():
-        check_define(define, names, findings)
+    for name in used_first({name: tuple(names_used([define])) for name, define in names.defines.items()}):
+        check_define(names.defines[name], names, findings)
     facts = _facts(names, findings)
     agents, tools = _agents(names, findings), _tools(names, findings)
     world = environment(names, started_timers(names), collected_facts(names))

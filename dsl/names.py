@@ -61,6 +61,7 @@ class Names:
     records: dict[str, RecordType] = field(default_factory=dict)
     facts: dict[str, FactInfo] = field(default_factory=dict)
     defines: dict[str, s.Define] = field(default_factory=dict)
+    oversized: set[str] = field(default_factory=set)  # defines that are too large, written out; they are reported
     agents: dict[str, tuple[s.Agent, Parameters]] = field(default_factory=dict)
     tools: dict[str, tuple[s.Tool, Parameters, Parameters]] = field(default_factory=dict)
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
