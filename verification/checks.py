@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from charter.dsl.program import EventKind, Program
 from charter.verification.machine import Goal, Machine
-from charter.verification.pursue import Budget, Holds, Missed, Undecided, pursue
+from charter.verification.pursue import Budget, Holds, Missed, Undecided
+from charter.verification.recall import Recall
 from charter.verification.smt import Codes, codes_of
 from charter.verification.solver import Cases, Unsat
 from charter.verification.terms import FALSE, Term
@@ -15,14 +16,14 @@ from charter.verification.unroll import Unrolled
 from charter.verification.verdicts import Invariant, Proved, Refuted, Unknown, Verdict
 
 
-def checked(machine: Machine, program: Program, name: str, budget: Budget) -> Verdict:
+def checked(machine: Machine, program: Program, name: str, budget: Budget, recall: Recall) -> Verdict:
     """The verdict on a check of every policy: the shortest conversation of any case, or an invariant for each."""
     codes = codes_of(program)
     proofs: list[Invariant] = []
     missed: Missed | None = None
     unclear: Undecided | None = None
     for goal in _cases(machine, name, codes, budget):
-        found = pursue(machine, program, goal, codes, budget)
+        found = recall.pursue(machine, program, goal, codes, budget)
         match found:
             case Holds(invariant, kept, without):
                 case = " ".join(str(part) for part in goal.case or ())

@@ -11,6 +11,7 @@ import click
 from charter.dsl.diagnostics import render
 from charter.dsl.load import Loaded, Rejected, load
 from charter.dsl.values import Json
+from charter.verification.cache import Cache, default_folder
 from charter.verification.certificate.file import Unproved, to_text
 from charter.verification.invariants import certified
 from charter.verification.junit import to_junit
@@ -38,6 +39,8 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     "--seconds", default=300.0, show_default=True, type=click.FloatRange(1), help="When one proof is given up."
 )
 @click.option("--certificate", type=_FILE, help="Write what was proved of the one policy here.")
+@click.option("--cache", type=click.Path(path_type=Path, file_okay=False), help="Where findings are remembered.")
+@click.option("--no-cache", is_flag=True, help="Remember nothing, and use nothing that was remembered.")
 def verify_command(
     paths: tuple[Path, ...],
     as_json: bool,
@@ -46,6 +49,8 @@ def verify_command(
     jobs: int,
     seconds: float,
     certificate: Path | None,
+    cache: Path | None,
+    no_cache: bool,
 ) -> None:
     """Proves every requirement of the policies at PATHS for all conversations, or shows one that breaks it.
 
@@ -54,7 +59,8 @@ def verify_command(
     if certificate is not None and len(paths) != 1:
         raise click.UsageError("a certificate is of one policy")
     reserve(sarif, junit, certificate)
-    settings = Settings(limits=Limits(jobs=jobs, seconds=seconds))
+    remembered = None if no_cache else Cache(cache or default_folder(os.environ, Path.home()), _said)
+    settings = Settings(limits=Limits(jobs=jobs, seconds=seconds), cache=remembered)
     proved: list[tuple[str, Loaded, list[Result]]] = []
     for path, loaded in policies(paths):
         results = verified(loaded, settings, show=_nothing if as_json else _printed)
@@ -138,6 +144,10 @@ def echo(style: str, line: str) -> None:
     plain = any(os.environ.get(name) for name in ("NO_COLOR", "CI"))
     styled = click.style(line, fg=_COLOURS.get(style), bold=style in _BOLD or None, dim=style == "quiet" or None)
     click.echo(styled, color=False if plain else None)
+
+
+def _said(line: str) -> None:
+    click.echo(line, err=True)
 
 
 def _printed(loaded: Loaded, result: Result) -> None:

@@ -24,6 +24,7 @@ from charter.verification.mutants import Mutant, Refused, compiled, mutants
 from charter.verification.product import search
 from charter.verification.prove import Settings, prove
 from charter.verification.pursue import Missed, pursue
+from charter.verification.recall import Recall
 from charter.verification.smt import codes_of
 from charter.verification.started import needing_start
 from charter.verification.verdicts import Proved, Refuted, Result, Unknown, Vacuous
@@ -124,7 +125,7 @@ def _refuted(program: Program, broken: set[str], settings: Settings) -> str | No
 
     def work(name: str) -> bool:
         if name in STEPS:
-            return isinstance(checked(machine, program, name, settings.budget), Refuted)
+            return isinstance(checked(machine, program, name, settings.budget, Recall(None)), Refuted)
         return isinstance(pursue(machine, program, machine.goals[name], codes_of(program), settings.budget), Missed)
 
     return next((name for name, found in worked(sorted(broken), work, settings.limits) if found is True), None)

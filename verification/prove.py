@@ -7,12 +7,14 @@ from functools import partial
 
 from charter.dsl.program import Event, Program, Requirement
 from charter.verification.books import NOTHING, books
+from charter.verification.cache import Cache
 from charter.verification.checks import checked
 from charter.verification.encode import IN_RANGE, NO_CONFLICT, NO_EXCLUDED, STEPS, WITHIN_BOUNDS, Encoder
 from charter.verification.facts import Clause, Facts
 from charter.verification.invariants import of_facts
 from charter.verification.machine import Machine, goals_of
-from charter.verification.pursue import Budget, Holds, Missed, Pursued, Undecided, pursue
+from charter.verification.pursue import Budget, Holds, Missed, Pursued, Undecided
+from charter.verification.recall import Recall
 from charter.verification.smt import codes_of
 from charter.verification.started import needing_start
 from charter.verification.trigger import occasions, with_probe
@@ -29,28 +31,32 @@ TEXTS = {
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How hard is tried."""
+    """How hard is tried, and where what was found before is remembered."""
 
     budget: Budget = field(default_factory=Budget)
     limits: Limits = field(default_factory=Limits)
+    cache: Cache | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class _Subject:
+class Subject:
     """What is proved about: a program with its steps as terms, and what is known of them already."""
 
     program: Program
+    facts: Facts
     machine: Machine
     budget: Budget
+    recall: Recall
 
     def pursued(self, program: Program, name: str) -> Pursued:
         """What comes of a requirement of the program, or of one that differs in what it requires."""
         machine = self.machine if program is self.program else self.machine.requiring(goals_of(program))
-        return pursue(machine, program, machine.goals[name], codes_of(program), self.budget)
+        goal, codes, real = machine.goals[name], codes_of(program), program is self.program
+        return self.recall.pursue(machine, program, goal, codes, self.budget, shortest=real)
 
 
-def prove(program: Program, settings: Settings) -> Iterator[Result]:
-    """The verdicts, as they come; where a built-in check fails, nothing that depends on it is called proved."""
+def subject_of(program: Program, settings: Settings) -> Subject:
+    """The program, ready to be asked about."""
     encoder = Encoder(program)
     for kind in program.events:
         encoder.step(kind)
@@ -59,37 +65,46 @@ def prove(program: Program, settings: Settings) -> Iterator[Result]:
         facts = facts if isinstance(clauses, Failed) else replace(facts, clauses=clauses)
     machine = Machine(encoder, goals_of(program), facts)
     machine.picture(NOTHING, machine.begins_with(NOTHING), ())  # every goal begins with it
-    subject = _Subject(program, machine, settings.budget)
-    requirements = {requirement.name: requirement for requirement in program.requirements}
-    leaning_on = of_facts(encoder.graph, facts.clauses)
+    return Subject(program, facts, machine, settings.budget, Recall(settings.cache))
 
-    def work(name: str) -> tuple[Verdict, float]:
+
+def prove(program: Program, settings: Settings) -> Iterator[Result]:
+    """The verdicts, as they come; where a built-in check fails, nothing that depends on it is called proved."""
+    yield from proved(subject_of(program, settings), settings.limits)
+
+
+def proved(subject: Subject, limits: Limits) -> Iterator[Result]:
+    """The verdicts on a program that is ready to be asked about."""
+    requirements = {requirement.name: requirement for requirement in subject.program.requirements}
+    leaning_on = of_facts(subject.machine.graph, subject.facts.clauses)
+
+    def work(name: str) -> tuple[Verdict, float, int]:
         began = time.process_time()
         verdict = _judged(subject, requirements[name]) if name in requirements else _checked(subject, name)
         if isinstance(verdict, Proved):
             verdict = replace(verdict, invariants=(*verdict.invariants, leaning_on))
-        return verdict, time.process_time() - began
+        return verdict, time.process_time() - began, subject.recall.searched  # this process does nothing else
 
     failing = None
     for part in (STEPS, tuple(requirements)):
-        for name, answer in worked(part, work, settings.limits):
-            verdict, seconds = (Unknown(answer.why, 0), 0.0) if isinstance(answer, Failed) else answer
+        for name, answer in worked(part, work, limits):
+            verdict, seconds, searched = (Unknown(answer.why, 0), 0.0, 1) if isinstance(answer, Failed) else answer
             if failing is not None and isinstance(verdict, Proved):
                 verdict = Unknown(f"it holds, but only while `{failing}` does", 0)
             elif name in STEPS and not isinstance(verdict, Proved):
                 failing = failing or name
-            yield _result(name, requirements.get(name), verdict, seconds)
+            yield _result(name, requirements.get(name), verdict, seconds, searched)
 
 
 def _books(program: Program, encoder: Encoder, budget: Budget, facts: Facts) -> tuple[Clause, ...]:
     return books(Machine(encoder, goals_of(program), facts), codes_of(program), budget.path)
 
 
-def _checked(subject: _Subject, name: str) -> Verdict:
-    return checked(subject.machine, subject.program, name, subject.budget)
+def _checked(subject: Subject, name: str) -> Verdict:
+    return checked(subject.machine, subject.program, name, subject.budget, subject.recall)
 
 
-def _judged(subject: _Subject, requirement: Requirement) -> Verdict:
+def _judged(subject: Subject, requirement: Requirement) -> Verdict:
     match subject.pursued(subject.program, requirement.name):
         case Missed(events, outcomes):
             return Refuted(events, outcomes)
@@ -99,7 +114,7 @@ def _judged(subject: _Subject, requirement: Requirement) -> Verdict:
             return _mattering(subject, requirement, Invariant(requirement.name, invariant, kept, without))
 
 
-def _mattering(subject: _Subject, requirement: Requirement, proof: Invariant) -> Verdict:
+def _mattering(subject: Subject, requirement: Requirement, proof: Invariant) -> Verdict:
     """A proof is worth something only if what the requirement is about can happen."""
     missing: list[str] = []
     unclear = None
@@ -123,7 +138,9 @@ def _mattering(subject: _Subject, requirement: Requirement, proof: Invariant) ->
     return Vacuous(f"{' and '.join(dict.fromkeys(missing))} cannot happen")
 
 
-def _result(name: str, requirement: Requirement | None, verdict: Verdict, seconds: float) -> Result:
+def _result(
+    name: str, requirement: Requirement | None, verdict: Verdict, seconds: float, searched: int
+) -> Result:
     if requirement is None:
-        return Result(name, TEXTS[name], None, None, verdict, seconds)
-    return Result(name, requirement.text, requirement.cites, requirement.span, verdict, seconds)
+        return Result(name, TEXTS[name], None, None, verdict, seconds, searched)
+    return Result(name, requirement.text, requirement.cites, requirement.span, verdict, seconds, searched)

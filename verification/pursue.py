@@ -44,10 +44,12 @@ class Holds:
 @dataclass(frozen=True, slots=True)
 class Missed:
     """A shortest conversation that misses the goal, as the meaning of the program plays it; without outcomes where the
-    goal was asked."""
+    goal was asked. `kept`: the columns through which no shorter one is seen."""
 
     events: tuple[Event, ...]
     outcomes: tuple[Outcome, ...]
+    kept: tuple[str, ...]
+    without: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,10 @@ class _Pursuit:
         names = {column: f"k{i}" for i, column in enumerate(self.kept)}
         also = written(graph, lemma, self.codes, names.__getitem__)
         whole = invariant if lemma == TRUE else also if invariant == "true" else f"(and {invariant} {also})"
-        return Holds(whole, tuple(graph.name(c) for c in self.kept), self.without)
+        return Holds(whole, self._names(), self.without)
+
+    def _names(self) -> tuple[str, ...]:
+        return tuple(self.machine.graph.name(column) for column in self.kept)
 
     def _follow(self, path: Path) -> Pursued | None:
         walk = followed(self.machine, self.goal, path, self.kept, self.without, self.codes, budget=self.budget.walk)
@@ -156,7 +161,7 @@ class _Pursuit:
             case Replayed(played, outcomes):
                 if len(played) < len(events) and self.goal.case is None:
                     raise InternalError(f"`{self.goal.name}`: it breaks at {len(played)} of {len(events)}: {events}")
-                return Missed(played, outcomes)
+                return Missed(played, outcomes, self._names(), self.without)
             case Incident(goals) if not goals <= set(self.without):
                 self.without = tuple(sorted({*self.without, *goals}))
                 return None

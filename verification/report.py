@@ -68,7 +68,8 @@ def summary(path: str, results: Iterable[Result]) -> str:
     words = [word(result.verdict) for result in results]
     counts = [f"{words.count(each)} {each}" for each in ("proved", "refuted", "vacuous", "unknown") if each in words]
     seconds = sum(result.seconds for result in results)
-    return f"{path}: {', '.join(counts)}; {seconds:.1f} s of computing"
+    searched = sum(result.searched for result in results)
+    return f"{path}: {', '.join(counts)}; {searched} questions worked on, {seconds:.1f} s of computing"
 
 
 def file_of(path: str, span: Span) -> Path:
@@ -104,6 +105,7 @@ def _result(loaded: Loaded, result: Result) -> Json:
         "at": place_json(result.span),
         "verdict": word(result.verdict),
         "seconds": round(result.seconds, 3),
+        "searched": result.searched,
     }
     match result.verdict:
         case Proved(invariants, witness):

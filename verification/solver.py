@@ -103,6 +103,28 @@ def reaches(text: str, budget: int) -> Safe | Unsafe | Unclear:
     return Unsafe() if result == z3.sat else Unclear(str(engine.reason_unknown()))
 
 
+def condition(text: str, sorts: Mapping[str, str]) -> str | None:
+    """The one condition over these names that the text says, spelled anew; None where it is anything else."""
+    names = {name: z3.Const(name, z3.BoolSort() if sort == "Bool" else z3.IntSort()) for name, sort in sorts.items()}
+    try:
+        found = z3.parse_smt2_string(f"(assert {text})", decls=names)
+    except z3.Z3Exception:
+        return None
+    if len(found) != 1:
+        return None
+    free = {c.get_id() for c in names.values()}
+    todo, seen = [found[0]], set()
+    while todo:
+        each = todo.pop()
+        if each.get_id() in seen:
+            continue
+        seen.add(each.get_id())
+        if not z3.is_app(each) or (each.decl().kind() == z3.Z3_OP_UNINTERPRETED and each.get_id() not in free):
+            return None
+        todo += each.children()
+    return " ".join(found[0].sexpr().split())
+
+
 def _invariant(answer: z3.ExprRef) -> str:
     """What the answer says of `inv`, over `k0`, `k1`, …, which are its arguments; true where it says nothing."""
     for part in answer.children() if z3.is_and(answer) else [answer]:

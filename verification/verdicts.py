@@ -65,3 +65,4 @@ class Result:
     span: Span | None
     verdict: Verdict
     seconds: float  # of the process that worked on it
+    searched: int = 0  # how many questions about it had to be worked on anew
