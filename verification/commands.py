@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -17,13 +17,17 @@ from charter.verification.invariants import certified
 from charter.verification.junit import to_junit
 from charter.verification.machine import goals_of
 from charter.verification.progress import progress
-from charter.verification.prove import Settings, prove
+from charter.verification.prove import Settings, Subject, subject_of
+from charter.verification.prove import proved as proved_of
 from charter.verification.report import exit_code, summary, text, to_json_report
 from charter.verification.sarif import to_sarif
 from charter.verification.verdicts import Result
+from charter.verification.why import Why, why_json, why_text
+from charter.verification.why import why as why_of
 from charter.verification.workers import Limits
 
 WRONG = 2
+EVERY = "every requirement"
 _COLOURS = {"proved": "green", "refuted": "red", "vacuous": "yellow", "unknown": "yellow"}
 _BOLD = ("refuted", "vacuous", "event")
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -39,6 +43,9 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     "--seconds", default=300.0, show_default=True, type=click.FloatRange(1), help="When one proof is given up."
 )
 @click.option("--certificate", type=_FILE, help="Write what was proved of the one policy here.")
+@click.option(
+    "--why", is_flag=False, flag_value=EVERY, help="Say what the proof of this requirement rests on; alone, of each."
+)
 @click.option("--cache", type=click.Path(path_type=Path, file_okay=False), help="Where findings are remembered.")
 @click.option("--no-cache", is_flag=True, help="Remember nothing, and use nothing that was remembered.")
 def verify_command(
@@ -49,6 +56,7 @@ def verify_command(
     jobs: int,
     seconds: float,
     certificate: Path | None,
+    why: str | None,
     cache: Path | None,
     no_cache: bool,
 ) -> None:
@@ -62,13 +70,25 @@ def verify_command(
     remembered = None if no_cache else Cache(cache or default_folder(os.environ, Path.home()), _said)
     settings = Settings(limits=Limits(jobs=jobs, seconds=seconds), cache=remembered)
     proved: list[tuple[str, Loaded, list[Result]]] = []
-    for path, loaded in policies(paths):
-        results = verified(loaded, settings, show=_nothing if as_json else _printed)
+    grounds: dict[str, Why] = {}
+    loadeds = policies(paths)
+    names = {goal.name for _, loaded in loadeds for goal in goals_of(loaded.program)}
+    if why not in (None, EVERY, *names):
+        raise click.UsageError(f"there is no requirement `{why}`")
+    for path, loaded in loadeds:
+        subject = subject_of(loaded.program, settings)
+        results = verified(loaded, proved_of(subject, settings.limits), show=_nothing if as_json else _printed)
         proved.append((str(path), loaded, results))
+        if why is not None:
+            grounds[str(path)] = _why(loaded, subject, results, why)
         if not as_json:
+            for style, line in why_text(grounds[str(path)]) if why is not None else ():
+                echo(style, line)
             click.echo(summary(str(path), results))
     if as_json:
-        reports: list[Json] = [to_json_report(*each) for each in proved]
+        reports: list[Json] = [
+            to_json_report(*each) | (why_json(grounds[each[0]]) if why is not None else {}) for each in proved
+        ]
         click.echo(json.dumps(reports, indent=2, ensure_ascii=False))
     if sarif is not None:
         write(sarif, json.dumps(to_sarif(proved), indent=2, ensure_ascii=False) + "\n")
@@ -92,14 +112,18 @@ def policies(paths: tuple[Path, ...]) -> list[tuple[Path, Loaded]]:
     return [(path, each) for path, each in found if isinstance(each, Loaded)]
 
 
-def verified(loaded: Loaded, settings: Settings, *, show: Callable[[Loaded, Result], None]) -> list[Result]:
+def _why(loaded: Loaded, subject: Subject, results: list[Result], only: str) -> Why:
+    return why_of(loaded, subject, results, None if only == EVERY else only)
+
+
+def verified(loaded: Loaded, coming: Iterator[Result], *, show: Callable[[Loaded, Result], None]) -> list[Result]:
     """The results in the order of the policy; each is shown as soon as it is known, in that order."""
     order = [goal.name for goal in goals_of(loaded.program)]
     found: dict[str, Result] = {}
     shown = 0
     with progress(sys.stderr, len(order)) as proving:
         proving(0)
-        for result in prove(loaded.program, settings):
+        for result in coming:
             found[result.name] = result
             while shown < len(order) and order[shown] in found:
                 proving(None)

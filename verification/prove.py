@@ -138,9 +138,7 @@ def _mattering(subject: Subject, requirement: Requirement, proof: Invariant) -> 
     return Vacuous(f"{' and '.join(dict.fromkeys(missing))} cannot happen")
 
 
-def _result(
-    name: str, requirement: Requirement | None, verdict: Verdict, seconds: float, searched: int
-) -> Result:
+def _result(name: str, requirement: Requirement | None, verdict: Verdict, seconds: float, searched: int) -> Result:
     if requirement is None:
         return Result(name, TEXTS[name], None, None, verdict, seconds, searched)
     return Result(name, requirement.text, requirement.cites, requirement.span, verdict, seconds, searched)

@@ -156,7 +156,7 @@ class _Pursuit:
     def _replay(self, walk: Walk) -> Pursued | None:
         events = events_of(self.machine.encoder, walk, self.codes)
         if self.goal.asked:
-            return Missed(events, ())  # only who asked knows what it means
+            return Missed(events, (), self._names(), self.without)  # only who asked knows what it means
         match replayed(self.program, events, self.goal.name):
             case Replayed(played, outcomes):
                 if len(played) < len(events) and self.goal.case is None:
