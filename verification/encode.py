@@ -112,18 +112,27 @@ class Step:
 
 
 class Encoder:
-    """The steps of a program over one graph, each made when it is first asked for."""
+    """The steps of a program over one graph, each made when it is first asked for.
+
+    `rows`: small numbers of the state are rows of flags; otherwise numbers.
+    """
 
     def __init__(
-        self, program: Program, ghosts: Mapping[Variable, p.VariableInfo] | None = None, graph: Graph | None = None
+        self,
+        program: Program,
+        ghosts: Mapping[Variable, p.VariableInfo] | None = None,
+        graph: Graph | None = None,
+        *,
+        rows: bool = True,
     ) -> None:
         self.program = program
         self.graph = graph or Graph()
         self.infos = {**program.variables, **(ghosts or {})}
         self.owed = owed_answers(program)
+        self._rows = rows
         self.layouts: dict[Variable, Layout] = {n: self._layout(n, info.type) for n, info in self.infos.items()}
         self.layouts[CLOCK] = Layout(TIME)
-        self.layouts |= {name: Layout(type_) for owed in self.owed for name, type_ in owed.variables}
+        self.layouts |= {name: Layout(type_, 0, rows) for owed in self.owed for name, type_ in owed.variables}
         self.columns: dict[str, Column] = {}
         self.state = {name: self._variables(str(name), layout) for name, layout in self.layouts.items()}
         self._books = _by_moment(program.bookkeeping)
@@ -315,7 +324,7 @@ class Encoder:
 
     def _layout(self, name: Variable, type_: Type) -> Layout:
         if not isinstance(type_, BagType):
-            return Layout(type_)
+            return Layout(type_, 0, self._rows)
         tool = self.program.tools.get(name.removeprefix("calls "))
         return Layout(type_, tool.uses + 1 if tool else UNCERTAIN_PLACES)
 

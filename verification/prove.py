@@ -31,11 +31,12 @@ TEXTS = {
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How hard is tried, and where what was found before is remembered."""
+    """How hard is tried, where what was found before is remembered, and how numbers are laid out (see `Encoder`)."""
 
     budget: Budget = field(default_factory=Budget)
     limits: Limits = field(default_factory=Limits)
     cache: Cache | None = None
+    rows: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class Subject:
 
 def subject_of(program: Program, settings: Settings) -> Subject:
     """The program, ready to be asked about."""
-    encoder = Encoder(program)
+    encoder = Encoder(program, rows=settings.rows)
     for kind in program.events:
         encoder.step(kind)
     facts = Facts(needing_start(encoder))
