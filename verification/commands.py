@@ -13,17 +13,19 @@ from charter.dsl.load import Loaded, Rejected, load
 from charter.dsl.values import Json
 from charter.verification.cache import Cache, default_folder
 from charter.verification.certificate.file import Unproved, to_text
+from charter.verification.deep_report import deep as deep_of
+from charter.verification.deep_report import deep_code, deep_json, deep_text
 from charter.verification.invariants import certified
 from charter.verification.junit import to_junit
 from charter.verification.machine import goals_of
 from charter.verification.progress import progress
-from charter.verification.prove import Settings, Subject, subject_of
+from charter.verification.prove import Settings, subject_of
 from charter.verification.prove import proved as proved_of
 from charter.verification.report import exit_code, summary, text, to_json_report
 from charter.verification.sarif import to_sarif
 from charter.verification.verdicts import Result
-from charter.verification.why import Why, why_json, why_text
 from charter.verification.why import why as why_of
+from charter.verification.why import why_json, why_text
 from charter.verification.workers import Limits
 
 WRONG = 2
@@ -46,6 +48,9 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option(
     "--why", is_flag=False, flag_value=EVERY, help="Say what the proof of this requirement rests on; alone, of each."
 )
+@click.option(
+    "--deep", is_flag=True, help="Also show that every rule can fire, and what agents could do but for the guards."
+)
 @click.option("--cache", type=click.Path(path_type=Path, file_okay=False), help="Where findings are remembered.")
 @click.option("--no-cache", is_flag=True, help="Remember nothing, and use nothing that was remembered.")
 def verify_command(
@@ -57,6 +62,7 @@ def verify_command(
     seconds: float,
     certificate: Path | None,
     why: str | None,
+    deep: bool,
     cache: Path | None,
     no_cache: bool,
 ) -> None:
@@ -70,7 +76,8 @@ def verify_command(
     remembered = None if no_cache else Cache(cache or default_folder(os.environ, Path.home()), _said)
     settings = Settings(limits=Limits(jobs=jobs, seconds=seconds), cache=remembered)
     proved: list[tuple[str, Loaded, list[Result]]] = []
-    grounds: dict[str, Why] = {}
+    more: dict[str, dict[str, Json]] = {}
+    codes: list[int] = []
     loadeds = policies(paths)
     names = {goal.name for _, loaded in loadeds for goal in goals_of(loaded.program)}
     if why not in (None, EVERY, *names):
@@ -79,16 +86,22 @@ def verify_command(
         subject = subject_of(loaded.program, settings)
         results = verified(loaded, proved_of(subject, settings.limits), show=_nothing if as_json else _printed)
         proved.append((str(path), loaded, results))
-        if why is not None:
-            grounds[str(path)] = _why(loaded, subject, results, why)
+        codes.append(exit_code(results))
+        found = more[str(path)] = {}
+        grounds = why_of(loaded, subject, results, None if deep or why == EVERY else why) if deep or why else None
+        lines: list[str] = []
+        if grounds is not None and why is not None:
+            lines += why_text(grounds)
+            found |= why_json(grounds)
+        if grounds is not None and deep:
+            deeper = deep_of(loaded, subject, grounds, settings.limits)
+            lines += deep_text(loaded.program, deeper)
+            found |= deep_json(loaded.program, deeper)
+            codes.append(deep_code(deeper))
         if not as_json:
-            for style, line in why_text(grounds[str(path)]) if why is not None else ():
-                echo(style, line)
-            click.echo(summary(str(path), results))
+            click.echo("\n".join([*lines, summary(str(path), results)]))
     if as_json:
-        reports: list[Json] = [
-            to_json_report(*each) | (why_json(grounds[each[0]]) if why is not None else {}) for each in proved
-        ]
+        reports: list[Json] = [to_json_report(*each) | more[each[0]] for each in proved]
         click.echo(json.dumps(reports, indent=2, ensure_ascii=False))
     if sarif is not None:
         write(sarif, json.dumps(to_sarif(proved), indent=2, ensure_ascii=False) + "\n")
@@ -96,7 +109,6 @@ def verify_command(
         write(junit, to_junit(proved))
     if certificate is not None:
         _certify(certificate, *proved[0][1:])
-    codes = [exit_code(results) for _, _, results in proved]
     sys.exit(1 if 1 in codes else max(codes))
 
 
@@ -110,10 +122,6 @@ def policies(paths: tuple[Path, ...]) -> list[tuple[Path, Loaded]]:
     if rejected:
         sys.exit(WRONG)
     return [(path, each) for path, each in found if isinstance(each, Loaded)]
-
-
-def _why(loaded: Loaded, subject: Subject, results: list[Result], only: str) -> Why:
-    return why_of(loaded, subject, results, None if only == EVERY else only)
 
 
 def verified(loaded: Loaded, coming: Iterator[Result], *, show: Callable[[Loaded, Result], None]) -> list[Result]:

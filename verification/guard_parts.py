@@ -27,12 +27,13 @@ class Part:
     defines: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Loosened:
-    """The program with labels, and which part each number is."""
+    """The program with labels, which part each number is, and the agents whose suggestions a part of a guard reads."""
 
     program: Program
     parts: tuple[Part, ...]
+    agents: Mapping[Part, tuple[str, ...]]
 
 
 def label(number: int) -> str:
@@ -54,6 +55,7 @@ def loosened(loaded: Loaded) -> Loosened:
 class _Loosening:
     loaded: Loaded
     numbers: dict[Part, int] = field(default_factory=dict)
+    agents: dict[Part, set[str]] = field(default_factory=dict)
     added: dict[EventKind, dict[str, None]] = field(default_factory=dict)
 
     def run(self) -> Loosened:
@@ -70,7 +72,7 @@ class _Loosening:
         }
         events = {kind: self._event(info) for kind, info in program.events.items()}
         made = replace(program, strata=strata, assumptions=assumptions, events=events)
-        return Loosened(made, tuple(self.numbers))
+        return Loosened(made, tuple(self.numbers), {part: tuple(sorted(names)) for part, names in self.agents.items()})
 
     def _event(self, info: EventInfo) -> EventInfo:
         labels = tuple((name, BOOL) for name in self.added.get(info.kind, ()))
@@ -106,7 +108,10 @@ class _Loosening:
                 return p.And(tuple(self._guard(kind, rule, (w,), g) for w, g in zip(ways, parts, strict=True)))
         text = " or ".join(expr_text(each) for each in written)
         defines = tuple(sorted(set(_defines(written, self.loaded.names.defines))))
-        return self._loose(kind, Part(rule, text, written[0].span, defines), guard)
+        part = Part(rule, text, written[0].span, defines)
+        if suggesting := set(_agents(guard, kind, self.loaded.program)):
+            self.agents.setdefault(part, set()).update(suggesting)
+        return self._loose(kind, part, guard)
 
     def _loose(self, kind: EventKind, part: Part, expr: Expr) -> Expr:
         number = self.numbers.setdefault(part, len(self.numbers))
@@ -128,3 +133,18 @@ def _defines(node: object, known: Mapping[str, object]) -> Iterator[str]:
     elif is_dataclass(node) and not isinstance(node, type):
         for each in fields(node):
             yield from _defines(getattr(node, each.name), known)
+
+
+def _agents(node: object, kind: EventKind, program: Program) -> Iterator[str]:
+    """The agents whose suggestions a condition reads."""
+    match node:
+        case p.Read(variable) if program.variables[variable].role is p.Role.SUGGESTION:
+            yield from (name for name in program.agents if variable.startswith(f"{name}."))
+        case Its() if kind in program.agents:
+            yield str(kind)
+    if isinstance(node, tuple):
+        for item in node:
+            yield from _agents(item, kind, program)
+    elif isinstance(node, Expr):
+        for each in fields(node):
+            yield from _agents(getattr(node, each.name), kind, program)

@@ -54,28 +54,28 @@ def why(loaded: Loaded, subject: Subject, results: Sequence[Result], only: str |
     return Why(tuple(rests), tuple(sorted(spare, key=_order)))
 
 
-def why_text(found: Why) -> Iterator[tuple[str, str]]:
-    """The answer as lines with their styles."""
+def why_text(found: Why) -> Iterator[str]:
+    """The answer as lines."""
     for each in found.rests:
-        yield "plain", f"{each.name} rests on"
+        yield f"{each.name} rests on"
         if isinstance(each.on, Unshown):
-            yield "plain", f"  what cannot be told: its step on `{each.on.kind}` could not be shown once more"
+            yield f"  what cannot be told: its step on `{each.on.kind}` could not be shown once more"
             continue
         for rule, parts in _by_rule(each.on):
             said = " and ".join(f"`{part.text}`" for part in parts if part.text)
             what = f"rule {rule}" if rule else "what is assumed of a tool"
-            yield "plain", f"  {what}  {parts[0].span}" + (f"  when {said}" if said else "")
+            yield f"  {what}  {parts[0].span}" + (f"  when {said}" if said else "")
         defines = sorted({define for part in each.on for define in part.defines})
         if defines:
-            yield "plain", f"  define {', '.join(defines)}"
+            yield f"  define {', '.join(defines)}"
         if not each.on:
-            yield "plain", "  no rule: what holds of every policy suffices"
+            yield "  no rule: what holds of every policy suffices"
         for goal in each.beside:
-            yield "plain", f"  {goal}, which must not be broken before"
+            yield f"  {goal}, which must not be broken before"
     if found.spare:
-        yield "plain", "no proof needs, each by itself"
+        yield "no proof needs, each by itself"
     for part in found.spare or ():
-        yield "plain", f"  `{part.text}` in rule {part.rule}  {part.span}"
+        yield f"  `{part.text}` in rule {part.rule}  {part.span}"
 
 
 def why_json(found: Why) -> dict[str, Json]:
