@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -19,7 +19,7 @@ from charter.verification.invariants import certified
 from charter.verification.junit import to_junit
 from charter.verification.machine import goals_of
 from charter.verification.progress import progress
-from charter.verification.prove import Settings, subject_of
+from charter.verification.prove import Settings, Subject, subject_of
 from charter.verification.prove import proved as proved_of
 from charter.verification.report import exit_code, summary, text, to_json_report
 from charter.verification.sarif import to_sarif
@@ -84,7 +84,7 @@ def verify_command(
         raise click.UsageError(f"there is no requirement `{why}`")
     for path, loaded in loadeds:
         subject = subject_of(loaded.program, settings)
-        results = verified(loaded, proved_of(subject, settings.limits), show=_nothing if as_json else _printed)
+        results = verified(loaded, settings, show=_nothing if as_json else _printed, subject=subject)
         proved.append((str(path), loaded, results))
         codes.append(exit_code(results))
         found = more[str(path)] = {}
@@ -124,14 +124,16 @@ def policies(paths: tuple[Path, ...]) -> list[tuple[Path, Loaded]]:
     return [(path, each) for path, each in found if isinstance(each, Loaded)]
 
 
-def verified(loaded: Loaded, coming: Iterator[Result], *, show: Callable[[Loaded, Result], None]) -> list[Result]:
+def verified(
+    loaded: Loaded, settings: Settings, *, show: Callable[[Loaded, Result], None], subject: Subject | None = None
+) -> list[Result]:
     """The results in the order of the policy; each is shown as soon as it is known, in that order."""
     order = [goal.name for goal in goals_of(loaded.program)]
     found: dict[str, Result] = {}
     shown = 0
     with progress(sys.stderr, len(order)) as proving:
         proving(0)
-        for result in coming:
+        for result in proved_of(subject or subject_of(loaded.program, settings), settings.limits):
             found[result.name] = result
             while shown < len(order) and order[shown] in found:
                 proving(None)

@@ -10,7 +10,7 @@ import click
 from charter.dsl.load import Loaded
 from charter.dsl.values import Misfit
 from charter.verification.commands import policies, reserve, verified, write
-from charter.verification.prove import Settings, prove
+from charter.verification.prove import Settings
 from charter.verification.report import exit_code
 from charter.verification.traceability import certificate_of, traceability
 from charter.verification.traceability_pages import to_html, to_markdown
@@ -53,10 +53,7 @@ def report_command(
     try:
         if verdicts is None:
             settings = Settings(limits=Limits(jobs=jobs, seconds=seconds))
-            results, source = (
-                verified(loaded, prove(loaded.program, settings), show=lambda *_: None),
-                "proved for this report",
-            )
+            results, source = verified(loaded, settings, show=lambda *_: None), "proved for this report"
         else:
             results, source = _read(loaded, verdicts)
         held = None if certificate is None else certificate_of(loaded.program, certificate)
