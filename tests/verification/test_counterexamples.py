@@ -21,7 +21,12 @@ from charter.verification.transcript import transcript
 CORPUS = Path(__file__).parent.parent / "corpus" / "refuted"
 POLICIES = sorted(CORPUS.glob("*.charter"))
 START = 1_767_225_600_000
-WITHOUT_TEST = {"conflict", "excluded_acts", "out_of_range"}  # a test cannot expect what contradicts itself
+WITHOUT_TEST = {  # a test cannot expect what contradicts itself, nor choose the order of failures that come by themselves
+    "conflict",
+    "excluded_acts",
+    "out_of_range",
+    "two_exhausted_at_once",
+}
 
 
 def refuted(policy: Path) -> dict[str, dict[str, object]]:
