@@ -21,7 +21,7 @@ from charter.verification.transcript import transcript
 CORPUS = Path(__file__).parent.parent / "corpus" / "refuted"
 POLICIES = sorted(CORPUS.glob("*.charter"))
 START = 1_767_225_600_000
-WITHOUT_TEST = {  # a test cannot expect what contradicts itself, nor choose the order of failures that come by themselves
+WITHOUT_TEST = {  # a test cannot expect what contradicts itself, nor choose the order of failures that come at once
     "conflict",
     "excluded_acts",
     "out_of_range",
