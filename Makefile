@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint proto fuzz-nightly mutants-nightly clean
+.PHONY: demo test lint proto fuzz-nightly mutants-nightly proofs-nightly clean
 
 demo: $(VENV)/ready-ml rules/card_support/certificate.json
 	@$(BIN)/charter demo rules/card_support
@@ -30,6 +30,10 @@ fuzz-nightly: $(VENV)/ready-dev
 
 mutants-nightly: $(VENV)/ready-dev
 	$(BIN)/charter mutate rules/*/
+
+# The prover against brute force on 400 random policies.
+proofs-nightly: $(VENV)/ready-dev
+	CHARTER_PROOFS=400 $(BIN)/python -m pytest tests/verification/test_prover_honesty.py
 
 bench-%: $(VENV)/ready-bench
 	@$(BIN)/python bench/$*.py

@@ -1,6 +1,6 @@
 """The prover against brute force: on random small policies, no verdict differs and no counterexample is longer.
 
-`CHARTER_PROOFS` says on how many policies; `make test-nightly` tries 400.
+`CHARTER_PROOFS` says on how many policies; `make proofs-nightly` tries 400.
 """
 
 from random import Random
