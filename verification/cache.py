@@ -43,10 +43,10 @@ class Cache:
         self._write(_file(program, goal), _written(program, hint))
 
     def clauses(self, machine: Machine) -> tuple[Clause, ...] | None:
-        """The clauses of the books that were found before; None where books were kept of something else."""
+        """The clauses of the books that were found before, as far as their columns are still there."""
         name = _file(machine.encoder.program, None)
         found = self._read(name)
-        if found is None or found.get("over") != _over(machine.encoder.program):
+        if found is None:
             return None
         columns = {machine.graph.name(column): column for column in machine.place}
         try:
@@ -54,15 +54,13 @@ class Cache:
         except Misfit as error:
             self.warn(f"{self.folder / name}: ignored: {error}")
             return None
-        if not all(column in columns for clause in clauses for column, _ in clause):
-            return None
-        return tuple(tuple((columns[column], value) for column, value in clause) for clause in clauses)
+        known = (clause for clause in clauses if all(column in columns for column, _ in clause))
+        return tuple(tuple((columns[column], value) for column, value in clause) for clause in known)
 
     def keep_clauses(self, machine: Machine, clauses: tuple[Clause, ...]) -> None:
         """Remembers the clauses of the books."""
         named: list[Json] = [[[machine.graph.name(column), value] for column, value in clause] for clause in clauses]
-        program = machine.encoder.program
-        self._write(_file(program, None), {"over": _over(program), "clauses": named})
+        self._write(_file(machine.encoder.program, None), {"clauses": named})
 
     def _read(self, name: str) -> dict[str, Json] | None:
         file = self.folder / name
@@ -111,11 +109,6 @@ def _canonical(node: object) -> Iterator[str]:
         yield f"({' '.join(sorted(parts) if isinstance(node, frozenset) else parts)})"
     else:
         yield repr(node)
-
-
-def _over(program: Program) -> list[Json]:
-    """What books are kept of."""
-    return [*program.agents, *program.tools, *program.queues]
 
 
 # --- as JSON ---------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from charter.dsl.program import Event, Program, Requirement
-from charter.verification.books import NOTHING
+from charter.verification.books import NOTHING, books
 from charter.verification.cache import Cache
 from charter.verification.checks import checked
 from charter.verification.encode import IN_RANGE, NO_CONFLICT, NO_EXCLUDED, STEPS, WITHIN_BOUNDS, Encoder
@@ -14,7 +14,7 @@ from charter.verification.facts import Clause, Facts
 from charter.verification.invariants import of_facts
 from charter.verification.machine import Machine, goals_of
 from charter.verification.pursue import Budget, Holds, Missed, Pursued, Undecided
-from charter.verification.recall import Recall, recalled_books
+from charter.verification.recall import Recall
 from charter.verification.smt import codes_of
 from charter.verification.started import needing_start
 from charter.verification.trigger import occasions, with_probe
@@ -62,7 +62,7 @@ def subject_of(program: Program, settings: Settings) -> Subject:
     for kind in program.events:
         encoder.step(kind)
     facts = Facts(needing_start(encoder))
-    for _, clauses in worked((facts,), partial(_books, program, encoder, settings), settings.limits):
+    for _, clauses in worked((facts,), partial(_books, program, encoder, settings.budget), settings.limits):
         facts = facts if isinstance(clauses, Failed) else replace(facts, clauses=clauses)
     machine = Machine(encoder, goals_of(program), facts)
     machine.picture(NOTHING, machine.begins_with(NOTHING), ())  # every goal begins with it
@@ -97,9 +97,8 @@ def proved(subject: Subject, limits: Limits) -> Iterator[Result]:
             yield _result(name, requirements.get(name), verdict, seconds, searched)
 
 
-def _books(program: Program, encoder: Encoder, settings: Settings, facts: Facts) -> tuple[Clause, ...]:
-    machine = Machine(encoder, goals_of(program), facts)
-    return recalled_books(machine, codes_of(program), settings.budget.path, settings.cache)
+def _books(program: Program, encoder: Encoder, budget: Budget, facts: Facts) -> tuple[Clause, ...]:
+    return books(Machine(encoder, goals_of(program), facts), codes_of(program), budget.path)
 
 
 def _checked(subject: Subject, name: str) -> Verdict:

@@ -1,29 +1,13 @@
-"""Work with what was found before: checked again where that suffices, else done from the start."""
+"""A goal pursued with what was found of it before: checked again where that suffices, else pursued from the start."""
 
 from dataclasses import dataclass
 
-from charter.dsl.program import OVER, STARTED, TRANSFERRING, TURN_OPEN, Program
-from charter.verification.books import books
+from charter.dsl.program import Program
 from charter.verification.cache import Cache
-from charter.verification.facts import Clause
 from charter.verification.hints import confirmed, hint_of
-from charter.verification.inductive import inductive
 from charter.verification.machine import Goal, Machine
 from charter.verification.pursue import Budget, Pursued, pursue
 from charter.verification.smt import Codes
-
-
-def recalled_books(machine: Machine, codes: Codes, budget: int, cache: Cache | None) -> tuple[Clause, ...]:
-    """The facts of the books: those found before, where all of them still hold."""
-    known = None if cache is None else cache.clauses(machine)
-    if known:
-        everywhere = set(machine.columns_of((TURN_OPEN, STARTED, OVER, TRANSFERRING)))
-        if len(inductive(machine, known, everywhere, codes, budget)) == len(known):
-            return known
-    found = books(machine, codes, budget)
-    if cache is not None:
-        cache.keep_clauses(machine, found)
-    return found
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from charter.dsl.load import Loaded, load_text
-from charter.dsl.program import STARTED, Event, EventKind
+from charter.dsl.program import Event, EventKind
 from charter.verification.cache import Cache
 from charter.verification.encode import Encoder
 from charter.verification.facts import Facts
@@ -16,7 +16,6 @@ from charter.verification.hints import Conversation, Hint, confirmed
 from charter.verification.machine import Machine, goals_of
 from charter.verification.prove import Settings, prove
 from charter.verification.pursue import Budget, Holds, Missed, Pursued
-from charter.verification.recall import recalled_books
 from charter.verification.report import word
 from charter.verification.smt import codes_of
 from charter.verification.verdicts import Refuted, Result
@@ -122,22 +121,6 @@ def test_files_that_were_tampered_with_never_make_a_verdict_wrong(cache: Cache) 
         flipped = {"version": found["version"], "kept": found.get("kept", []), "without": [], "invariant": "true"}
         file.write_text(json.dumps(flipped), encoding="utf-8")
     assert words(results(SURER, cache)) == cold
-
-
-def test_facts_of_the_books_that_do_not_hold_are_not_used(cache: Cache) -> None:
-    loaded = load_text(TEXT)
-    assert isinstance(loaded, Loaded)
-    program = loaded.program
-    machine, codes, budget = Machine(Encoder(program), goals_of(program), Facts()), codes_of(program), Budget().path
-    found = recalled_books(machine, codes, budget, cache)
-    assert cache.clauses(machine) == found
-    assert recalled_books(machine, codes, budget, cache) == found
-    (started,) = machine.columns_of((STARTED,))
-    cache.keep_clauses(machine, (*found, ((started, False),)))
-    assert recalled_books(machine, codes, budget, cache) == found
-    (file,) = cache.folder.iterdir()
-    file.write_text(file.read_text(encoding="utf-8").replace("[[[", '[[["no", "flag"], ['), encoding="utf-8")
-    assert recalled_books(machine, codes, budget, cache) == found
 
 
 BAD_FILES: dict[str, Callable[[str], str]] = {
