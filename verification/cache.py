@@ -14,9 +14,8 @@ from pathlib import Path
 
 from charter.dsl.program import FORMAT, Event, EventKind, Program
 from charter.dsl.values import Json, Misfit, record_from_json, to_json
-from charter.verification.facts import Clause
 from charter.verification.hints import Conversation, Hint
-from charter.verification.machine import Goal, Machine
+from charter.verification.machine import Goal
 from charter.verification.pursue import Holds
 
 VERSION = f"1.{FORMAT}"  # INVARIANT: raised whenever what a hint says changes
@@ -41,26 +40,6 @@ class Cache:
     def keep(self, program: Program, goal: Goal, hint: Hint) -> None:
         """Remembers what was found of a goal."""
         self._write(_file(program, goal), _written(program, hint))
-
-    def clauses(self, machine: Machine) -> tuple[Clause, ...] | None:
-        """The clauses of the books that were found before, as far as their columns are still there."""
-        name = _file(machine.encoder.program, None)
-        found = self._read(name)
-        if found is None:
-            return None
-        columns = {machine.graph.name(column): column for column in machine.place}
-        try:
-            clauses = [_literals(clause) for clause in _list(found, "clauses")]
-        except Misfit as error:
-            self.warn(f"{self.folder / name}: ignored: {error}")
-            return None
-        known = (clause for clause in clauses if all(column in columns for column, _ in clause))
-        return tuple(tuple((columns[column], value) for column, value in clause) for clause in known)
-
-    def keep_clauses(self, machine: Machine, clauses: tuple[Clause, ...]) -> None:
-        """Remembers the clauses of the books."""
-        named: list[Json] = [[[machine.graph.name(column), value] for column, value in clause] for clause in clauses]
-        self._write(_file(machine.encoder.program, None), {"clauses": named})
 
     def _read(self, name: str) -> dict[str, Json] | None:
         file = self.folder / name
@@ -92,9 +71,9 @@ def default_folder(environment: Mapping[str, str], home: Path) -> Path:
     return Path(environment.get("XDG_CACHE_HOME") or home / ".cache") / "charter" / "proofs"
 
 
-def _file(program: Program, goal: Goal | None) -> str:
-    """The name of the file for a question; `None`: for the clauses of the books."""
-    asked = " ".join((program.name, *(_canonical(goal) if goal is not None else ("the books",))))
+def _file(program: Program, goal: Goal) -> str:
+    """The name of the file for a question."""
+    asked = " ".join((program.name, *_canonical(goal)))
     return f"{hashlib.sha256(asked.encode()).hexdigest()}.json"
 
 
@@ -147,19 +126,6 @@ def _event(program: Program, found: Json, where: str) -> Event:
     if not isinstance(now, int):
         raise Misfit(f"{where}: no time")
     return Event(kind, record_from_json(found.get("fields"), program.events[kind].fields, where), now)
-
-
-def _literals(found: Json) -> list[tuple[str, bool]]:
-    if not isinstance(found, list) or not found:
-        raise Misfit("clauses: no list")
-    literals = []
-    for each in found:
-        match each:
-            case [str() as column, bool() as value]:
-                literals.append((column, value))
-            case _:
-                raise Misfit("clauses: no column with a value")
-    return literals
 
 
 def _list(found: Mapping[str, Json], name: str) -> list[Json]:
