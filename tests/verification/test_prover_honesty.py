@@ -32,7 +32,8 @@ def test_the_verdicts_on_a_random_policy_agree_with_brute_force(seed: int) -> No
             why = result.verdict.why
             assert "it holds, but only while" in why or "mend that first" in why, f"{result.name}: {why}"
         elif isinstance(result.verdict, Refuted):
-            assert earliest is None or earliest == len(result.verdict.events), result.name
+            # brute force tries few values and one instant, so what it finds may be longer, never shorter
+            assert earliest is None or earliest >= len(result.verdict.events), result.name
             assert result.name in broken_by_the_kernel(loaded.program, result.verdict.events)
         else:
             assert earliest is None, f"{result.name} is {result.verdict}, and breaks after {earliest} events"
