@@ -17,6 +17,7 @@ from charter.verification.paths import Blocked, Exhausted, Path, Walk, followed,
 from charter.verification.smt import Codes, written
 from charter.verification.solver import Safe, Unclear, Unsafe, reaches
 from charter.verification.terms import TRUE, Term
+from charter.verification.unroll import at
 
 EAGER = 3  # so many events more than last time are searched before an invariant is
 
@@ -167,5 +168,15 @@ class _Pursuit:
                 return None
             case Incident(goals):
                 raise InternalError(f"`{self.goal.name}`: {sorted(goals)} break on the way, though they were excluded")
+            case Otherwise() if self._mixes_calls(walk):
+                return Undecided(
+                    "more calls of one tool are open or uncertain at once than are told apart", self.least - 1
+                )
             case Otherwise(why):
                 raise InternalError(f"`{self.goal.name}`: {why}: {events}")
+
+    def _mixes_calls(self, walk: Walk) -> bool:
+        """Whether a call came when all places of its tool's calls were taken: then the path need not be real."""
+        graph = self.machine.graph
+        mixed = [column for column in self.machine.place if graph.name(column).endswith("#more")]
+        return any(walk.values.get(at(graph, column, i)) is True for column in mixed for i in range(len(walk.kinds)))

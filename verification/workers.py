@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
+from pathlib import Path
 from typing import Generic, TypeVar
 
 _T = TypeVar("_T")
@@ -23,7 +24,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many processes at a time, and how long and how large each may be."""
+    """How many processes at a time, how long each may work, and how much larger than this one it may become."""
 
     jobs: int = 2
     seconds: float = 300.0
@@ -80,8 +81,9 @@ def _answer(end: Connection, each: _Running[_T], ready: bool, limits: Limits) ->
 
 
 def _child(end: Connection, work: Callable[[_T], _R], task: _T, megabytes: int) -> None:
-    limit = megabytes * 1024 * 1024
     with contextlib.suppress(ValueError, OSError):  # where the system knows no such limit
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+        limit = pages * resource.getpagesize() + megabytes * 1024 * 1024
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     try:
         answer: _R | Failed = work(task)

@@ -19,6 +19,7 @@ from tests.verification.generated import budget
 
 SMALL = Size(facts=2, defines=1, agents=1, tools=1, outside=1, rules=4, requirements=3)
 STATES = 300
+HONEST = ("it holds, but only while", "mend that first", "than are told apart")  # why something may stay unknown
 
 
 @pytest.mark.parametrize("seed", range(budget("CHARTER_PROOFS", 8)))
@@ -30,7 +31,7 @@ def test_the_verdicts_on_a_random_policy_agree_with_brute_force(seed: int) -> No
         earliest = seen.broken.get(result.name)
         if isinstance(result.verdict, Unknown):
             why = result.verdict.why
-            assert "it holds, but only while" in why or "mend that first" in why, f"{result.name}: {why}"
+            assert any(said in why for said in HONEST), f"{result.name}: {why}"
         elif isinstance(result.verdict, Refuted):
             # brute force tries few values and one instant, so what it finds may be longer, never shorter
             assert earliest is None or earliest >= len(result.verdict.events), result.name
