@@ -110,7 +110,7 @@ def test_a_watch_left_out_is_noticed_in_many_requirements_that_are_broken_at_all
                 found = (v for _ in range(20) for v in freely(rng, policy, mutant, world))
                 mutants += 1
                 noticed += any(v.reader != v.watches for v in found if v.requirement == requirement.name)
-    assert noticed > mutants // 4  # by seed it is 27 to 45 % of them; many watches only excuse what is rare
+    assert noticed > mutants // 3
 
 
 def test_there_are_regressions() -> None:

@@ -45,7 +45,7 @@ BUILT_IN: Mapping[str, str] = {
     NO_CONFLICT: "no two rules write different values to one fact",
     IN_RANGE: "no fact leaves its range",
     NO_EXCLUDED: "no acts leave together that exclude each other",
-    WITHIN_BOUNDS: "no agent or tool is used again beyond its bound of the turn",
+    WITHIN_BOUNDS: "no agent, tool or queue is used again beyond its bound of the turn",
 }
 
 
