@@ -29,7 +29,7 @@ from charter.dsl.program import (
 from charter.dsl.types import TIME, TIME_MIN, BagType, RecordType, Type
 from charter.verification.encode_acts import Leaving, acts_of, exclusions, outside, safe_stop, within_bounds
 from charter.verification.encode_expressions import Scope, condition, encoded
-from charter.verification.order import CLOCK, ordered, owed_after, owed_answers
+from charter.verification.order import CLOCK, dues, kept_owing, ordered, owed_after, owed_answers
 from charter.verification.symbols import (
     Column,
     Layout,
@@ -135,6 +135,9 @@ class Encoder:
         self.layouts |= {name: Layout(type_, 0, rows) for owed in self.owed for name, type_ in owed.variables}
         self.columns: dict[str, Column] = {}
         self.state = {name: self._variables(str(name), layout) for name, layout in self.layouts.items()}
+        self._due = dues(self.graph, program, self.owed, self.state)
+        self._kept_owing = kept_owing(self.graph, self.owed, self._due, self.state)
+        self._opened: dict[bool, dict[Variable, Symbol]] = {}
         self._books = _by_moment(program.bookkeeping)
         self._steps: dict[EventKind, Step] = {}
 
@@ -196,8 +199,8 @@ class Encoder:
         possible = condition(graph, info.possible, before)
         assumed = program.assumptions.get(kind)
         trusted = TRUE if assumed is None else condition(graph, assumed, before)
-        order = ordered(graph, program, self.owed, kind, before)
-        old = self._arrived(info, self._opened(info), fields, now)
+        order = ordered(graph, self.owed, self._due, kind, before)
+        old = self._arrived(info, self._opens(info.opening is Opening.JOINS), fields, now)
         fired = self._fired(kind, old, fields, now)
         over = scalar(self.state[OVER])
         scope = Scope(old, fired.values, fields, now)
@@ -217,16 +220,18 @@ class Encoder:
         order = graph.and_(trusted, order)
         return Step(kind, fields, now, possible, order, old, fired, tuple(acts), broken, wanted)
 
-    def _opened(self, info: p.EventInfo) -> dict[Variable, Symbol]:
-        graph = self.graph
-        opens = FALSE if info.opening is Opening.JOINS else graph.not_(scalar(self.state[TURN_OPEN]))
-        opened = dict(self.state)
-        for name, variable in self.infos.items():
-            if variable.lifetime is not Lifetime.CONVERSATION:
-                resets = TRUE if variable.lifetime is Lifetime.STEP else opens
-                opened[name] = choose(graph, resets, self.initial(name), self.state[name])
-        opened[TURN_OPEN] = TRUE
-        return opened
+    def _opens(self, joins: bool) -> dict[Variable, Symbol]:
+        """The state in which an event arrives, which joins the open turn or opens one where none is."""
+        if joins not in self._opened:
+            graph = self.graph
+            opens = FALSE if joins else graph.not_(scalar(self.state[TURN_OPEN]))
+            opened = {**self.state, TURN_OPEN: TRUE}
+            for name, variable in self.infos.items():
+                if variable.lifetime is not Lifetime.CONVERSATION and name != TURN_OPEN:
+                    resets = TRUE if variable.lifetime is Lifetime.STEP else opens
+                    opened[name] = choose(graph, resets, self.initial(name), self.state[name])
+            self._opened[joins] = opened
+        return self._opened[joins]
 
     def _arrived(
         self, info: p.EventInfo, opened: Mapping[Variable, Symbol], fields: Mapping[str, Symbol], now: Term
@@ -309,8 +314,7 @@ class Encoder:
         closes = graph.or_(scalar(state[OVER]), graph.not_(waiting))
         at(p.CLOSING, closes, fields)
         final = {**state, TURN_OPEN: graph.and_(scalar(state[TURN_OPEN]), graph.not_(closes)), CLOCK: now}
-        before = Scope(self.state, self.state, fields, now)
-        final |= owed_after(graph, self.program, self.owed, kind, before, acts)
+        final |= owed_after(graph, self.owed, self._kept_owing, kind, acts)
         return Course(tuple(seen), final)
 
     def _updated(

@@ -61,55 +61,65 @@ def owed_answers(program: Program) -> tuple[Owed, ...]:
     return (*agents, *(Owed(name, RecordType(name, tool.args)) for name, tool in program.tools.items()))
 
 
-def ordered(graph: Graph, program: Program, owed: Iterable[Owed], kind: EventKind, scope: Scope) -> Term:
+def dues(graph: Graph, program: Program, owed: Iterable[Owed], state: Mapping[Variable, Symbol]) -> Mapping[str, Term]:
+    """Of each agent and tool, whether its answer is due and surely can come: of what was not kept, no call is open."""
+    kept = {name: replace(of, more=FALSE) if isinstance(of, Places) else of for name, of in state.items()}
+    time = graph.const(0)  # what can come does not depend on it
+    possible = {
+        each.name: condition(
+            graph, program.events[each.fails].possible, Scope(kept, kept, _answer(graph, each, state), time)
+        )
+        for each in owed
+    }
+    return {each.name: graph.and_(scalar(state[each.due]), possible[each.name]) for each in owed}
+
+
+def ordered(graph: Graph, owed: Iterable[Owed], due: Mapping[str, Term], kind: EventKind, scope: Scope) -> Term:
     """Whether an event of that kind keeps the order, where `scope` has the state before it and its fields.
 
     Where several answers are due, they come one after the other, in any order.
     """
-    owed = tuple(owed)
     keeps = [graph.le(scalar(scope.old[CLOCK]), scope.now)]
     keeps += [graph.le(graph.const(CLOCK_MIN), scope.now), graph.le(scope.now, graph.const(CLOCK_MAX))]
-    due = {each.fails: _due(graph, program, each, scope) for each in owed}
-    own = due.get(kind, FALSE)
-    for each in owed:
-        if kind == each.fails:
-            same = [equal(graph, scope.its[name], value) for name, value in _answer(graph, each, scope).items()]
-            keeps.append(graph.implies(own, graph.and_(*same)))
-        else:
-            keeps.append(graph.or_(graph.not_(due[each.fails]), own))
-    return graph.and_(*keeps)
+    own = next((each for each in owed if each.fails == kind), None)
+    if own is None:
+        return graph.and_(*keeps, *(graph.not_(each) for each in due.values()))
+    same = [equal(graph, scope.its[name], value) for name, value in _answer(graph, own, scope.old).items()]
+    others = [graph.not_(each) for name, each in due.items() if name != own.name]
+    return graph.and_(*keeps, graph.ite(due[own.name], graph.and_(*same), graph.and_(*others)))
 
 
-def owed_after(
-    graph: Graph, program: Program, owed: Iterable[Owed], kind: EventKind, before: Scope, acts: Iterable[Leaving]
+def kept_owing(
+    graph: Graph, owed: Iterable[Owed], due: Mapping[str, Term], state: Mapping[Variable, Symbol]
 ) -> Mapping[Variable, Symbol]:
-    """What is due after a step in which these acts leave: what was due and is not this event, and what is exhausted."""
+    """What is due after a step that is no answer to it and exhausts nothing: what was."""
     found: dict[Variable, Symbol] = {}
-    spent = [act for act in acts if act.kind is ActKind.EXHAUSTED]
     for each in owed:
-        due = FALSE if kind == each.fails else _due(graph, program, each, before)
-        call = choose(graph, due, before.old[each.call], constant(graph, least(each.args), each.args))
-        for act in spent:
-            if act.name == each.name:
-                args = Parts(tuple(act.args[name] for name, _ in each.args.fields))
-                due, call = graph.or_(due, act.leaves), choose(graph, act.leaves, args, call)
-        found |= {each.due: due, each.call: call}
+        call = choose(graph, due[each.name], state[each.call], constant(graph, least(each.args), each.args))
+        found |= {each.due: due[each.name], each.call: call}
     return found
 
 
-def _due(graph: Graph, program: Program, owed: Owed, scope: Scope) -> Term:
-    """Whether an answer is due and surely can come: of what was not kept, no call is taken to be open."""
-    old = {name: replace(of, more=FALSE) if isinstance(of, Places) else of for name, of in scope.old.items()}
-    possible = program.events[owed.fails].possible
-    return graph.and_(
-        scalar(scope.old[owed.due]),
-        condition(graph, possible, Scope(old, old, _answer(graph, owed, scope), scope.now)),
-    )
+def owed_after(
+    graph: Graph, owed: Iterable[Owed], kept: Mapping[Variable, Symbol], kind: EventKind, acts: Iterable[Leaving]
+) -> Mapping[Variable, Symbol]:
+    """What is due after a step in which these acts leave: what is kept and not this event, and what is exhausted."""
+    found = dict(kept)
+    spent = [act for act in acts if act.kind is ActKind.EXHAUSTED]
+    for each in owed:
+        if kind == each.fails:
+            found |= {each.due: FALSE, each.call: constant(graph, least(each.args), each.args)}
+        for act in spent:
+            if act.name == each.name:
+                args = Parts(tuple(act.args[name] for name, _ in each.args.fields))
+                found[each.due] = graph.or_(scalar(found[each.due]), act.leaves)
+                found[each.call] = choose(graph, act.leaves, args, found[each.call])
+    return found
 
 
-def _answer(graph: Graph, owed: Owed, scope: Scope) -> Mapping[str, Symbol]:
+def _answer(graph: Graph, owed: Owed, state: Mapping[Variable, Symbol]) -> Mapping[str, Symbol]:
     """The fields of the answer, where it is due."""
-    call = scope.old[owed.call]
+    call = state[owed.call]
     assert isinstance(call, Parts)
     args = dict(zip((name for name, _ in owed.args.fields), call.of, strict=True))
     return {**args, "reason": constant(graph, "exhausted", REASON)}
