@@ -22,9 +22,9 @@ from typing import Any
 from verify_policies import FAULTS, policy
 
 from charter.dsl.load import Rejected, load_text
-from charter.dsl.program import Program
+from charter.dsl.program import STEP_CHECKS, Program
 from charter.verification.cache import Cache
-from charter.verification.encode import STEPS, Encoder
+from charter.verification.encode import Encoder
 from charter.verification.facts import Facts
 from charter.verification.horn import clauses
 from charter.verification.machine import Machine, goals_of
@@ -104,7 +104,7 @@ def _peer(program: Program) -> dict[str, float | str]:
     """Seconds of Spacer for one requirement of each form, or why there is no answer."""
     machine = Machine(Encoder(program), goals_of(program), Facts())
     kept, codes = tuple(sorted(machine.place)), codes_of(program)
-    names = {name.rsplit("_", 1)[0]: name for name in machine.goals if name not in STEPS}
+    names = {name.rsplit("_", 1)[0]: name for name in machine.goals if name not in STEP_CHECKS}
 
     def work(form: str) -> float | str:
         began = time.process_time()
@@ -129,7 +129,7 @@ def _edited(text: str) -> str:
 def _forms(results: Iterable[Result]) -> dict[str, list[Result]]:
     found: dict[str, list[Result]] = {}
     for result in results:
-        form = "every policy" if result.name in STEPS else result.name.rsplit("_", 1)[0]
+        form = "every policy" if result.name in STEP_CHECKS else result.name.rsplit("_", 1)[0]
         found.setdefault(form, []).append(result)
     return found
 

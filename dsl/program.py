@@ -629,6 +629,15 @@ LANGUAGE = Variable("start.language")
 SAFE_STOPS = Variable("safe stops")
 TRANSFERRING = Variable("transferring")
 
+NO_CONFLICT, IN_RANGE = "no conflict", "in range"
+NO_EXCLUDED, WITHIN_BOUNDS = "no excluded acts", "within bounds"
+STEP_CHECKS: Mapping[str, str] = {  # what no step of any program may break, and what each says
+    NO_CONFLICT: "no two rules write different values to one fact",
+    IN_RANGE: "no fact leaves its range",
+    NO_EXCLUDED: "no acts leave together that exclude each other",
+    WITHIN_BOUNDS: "no agent, tool or queue is used again beyond its bound of the turn",
+}
+
 
 def used(name: str) -> Variable:
     """How often an agent or tool was asked or called in this turn: int 0..uses."""

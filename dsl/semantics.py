@@ -17,10 +17,14 @@ from charter.dsl.program import (
     CHANGES,
     CLOSING,
     FINISHED,
+    IN_RANGE,
+    NO_CONFLICT,
+    NO_EXCLUDED,
     OVER,
     SAFE_STOPS,
     SETTLED,
     TURN_OPEN,
+    WITHIN_BOUNDS,
     Act,
     ActKind,
     Event,
@@ -177,7 +181,7 @@ def _fire(
         for clause, variable, value in writes:
             if variable in writer and values[variable] != value:
                 rules = f"`{writer[variable]}` and `{clause.rule}`"
-                conflicts.append(Broken("no conflict", f"{rules} write different values to `{variable}`"))
+                conflicts.append(Broken(NO_CONFLICT, f"{rules} write different values to `{variable}`"))
             writer.setdefault(variable, clause.rule)
             values[variable] = value
         fired += firing
@@ -190,7 +194,7 @@ def _fire(
 def _out_of_range(program: Program, values: State, written: Iterable[Variable]) -> list[Broken]:
     """INVARIANT: old values are in range, since every value that was written before was judged here."""
     return [
-        Broken("in range", f"`{info.name}` would be {spell(values[info.name], info.type)}")
+        Broken(IN_RANGE, f"`{info.name}` would be {spell(values[info.name], info.type)}")
         for info in [program.variables[variable] for variable in written]
         if info.role is Role.FACT and not inhabits(values[info.name], info.type)
     ]
@@ -227,7 +231,7 @@ def _act(site: SiteMeaning, scope: Scope) -> Act:
 def _outside(site: SiteMeaning, scope: Scope) -> list[Broken]:
     """The arguments that leave the range of their type, of those that the checker could not tell."""
     return [
-        Broken("in range", f"`{name}` of `{site.kind} {site.name}` would be {spell(value(scope), type_)}")
+        Broken(IN_RANGE, f"`{name}` of `{site.kind} {site.name}` would be {spell(value(scope), type_)}")
         for name, value, type_ in site.computed
         if not inhabits(value(scope), type_)
     ]
@@ -260,7 +264,7 @@ def _within_bounds(program: Program, old: State, acts: list[Act]) -> tuple[list[
         elif act.kind is not ActKind.ESCALATE and before == program.uses[which] and not old[exhausted(act.name)]:
             leaving.append(replace(act, kind=ActKind.EXHAUSTED))
         else:
-            excess.append(Broken("within bounds", f"`{act.kind} {act.name}` again, beyond its bound of this turn"))
+            excess.append(Broken(WITHIN_BOUNDS, f"`{act.kind} {act.name}` again, beyond its bound of this turn"))
     return leaving, excess
 
 
@@ -269,11 +273,11 @@ def _exclusions(program: Program, acts: list[Act]) -> list[Broken]:
     for kind in (ActKind.ESCALATE, ActKind.COLLECT):
         names = [act.name for act in acts if act.kind is kind]
         if len(names) > 1:
-            broken.append(Broken("no excluded acts", " with ".join(f"`{kind} {name}`" for name in names)))
+            broken.append(Broken(NO_EXCLUDED, " with ".join(f"`{kind} {name}`" for name in names)))
     if any(act.kind is ActKind.END for act in acts):
         for act in acts:
             if act.kind is ActKind.ESCALATE or (act.kind is ActKind.CALL and program.tools[act.name].writes):
-                broken.append(Broken("no excluded acts", f"`end` with `{act.kind} {act.name}`"))
+                broken.append(Broken(NO_EXCLUDED, f"`end` with `{act.kind} {act.name}`"))
     return broken
 
 

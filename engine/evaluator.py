@@ -9,9 +9,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from charter.dsl.program import (
+    IN_RANGE,
+    NO_CONFLICT,
+    NO_EXCLUDED,
     OVER,
     SAFE_STOPS,
     TURN_OPEN,
+    WITHIN_BOUNDS,
     Act,
     ActKind,
     Event,
@@ -24,9 +28,6 @@ from charter.dsl.program import (
 )
 from charter.dsl.types import Value
 from charter.engine.evaluator_program import CompiledClause, CompiledKind, Evaluator, Identity, Reasons, Seen, Variables
-
-NO_CONFLICT, IN_RANGE = "no conflict", "in range"
-NO_EXCLUDED, WITHIN_BOUNDS = "no excluded acts", "within bounds"
 
 
 class Fire(Protocol):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from charter.dsl.program import (
+    IN_RANGE,
     OVER,
     STARTED,
     Const,
@@ -26,7 +27,7 @@ from charter.dsl.program import (
     Write,
 )
 from charter.dsl.types import BOOL, IntType
-from charter.verification.encode import IN_RANGE, Encoder
+from charter.verification.encode import Encoder
 from charter.verification.facts import Facts
 from charter.verification.machine import Goal, Machine, goals_of
 from charter.verification.prove import Subject

@@ -14,9 +14,13 @@ from dataclasses import dataclass, replace
 
 from charter.dsl import program as p
 from charter.dsl.program import (
+    IN_RANGE,
+    NO_CONFLICT,
+    NO_EXCLUDED,
     OVER,
     SAFE_STOPS,
     TURN_OPEN,
+    WITHIN_BOUNDS,
     Changed,
     EventKind,
     Lifetime,
@@ -29,7 +33,7 @@ from charter.dsl.program import (
 from charter.dsl.types import TIME, TIME_MIN, BagType, RecordType, Type
 from charter.verification.encode_acts import Leaving, acts_of, exclusions, outside, safe_stop, within_bounds
 from charter.verification.encode_expressions import Scope, condition, encoded
-from charter.verification.order import CLOCK, dues, kept_owing, ordered, owed_after, owed_answers
+from charter.verification.order import CLOCK, dues, ordered, owed_after, owed_answers
 from charter.verification.symbols import (
     Column,
     Layout,
@@ -46,10 +50,6 @@ from charter.verification.symbols import (
     symbol,
 )
 from charter.verification.terms import FALSE, TRUE, Graph, Term
-
-NO_CONFLICT, IN_RANGE = "no conflict", "in range"
-NO_EXCLUDED, WITHIN_BOUNDS = "no excluded acts", "within bounds"
-STEPS = (NO_CONFLICT, IN_RANGE, NO_EXCLUDED, WITHIN_BOUNDS)  # what no step of any policy may break
 
 NOTHING: Mapping[Variable, Term] = {}
 UNCERTAIN_PLACES = 2  # uncertain calls that are known one by one; what comes beyond them may be any
@@ -135,9 +135,8 @@ class Encoder:
         self.layouts |= {name: Layout(type_, 0, rows) for owed in self.owed for name, type_ in owed.variables}
         self.columns: dict[str, Column] = {}
         self.state = {name: self._variables(str(name), layout) for name, layout in self.layouts.items()}
-        self._due = dues(self.graph, program, self.owed, self.state)
-        self._kept_owing = kept_owing(self.graph, self.owed, self._due, self.state)
-        self._opened: dict[bool, dict[Variable, Symbol]] = {}
+        self._dues = dues(self.graph, program, self.owed, self.state)
+        self._opened: dict[Opening, dict[Variable, Symbol]] = {}
         self._books = _by_moment(program.bookkeeping)
         self._steps: dict[EventKind, Step] = {}
 
@@ -199,8 +198,8 @@ class Encoder:
         possible = condition(graph, info.possible, before)
         assumed = program.assumptions.get(kind)
         trusted = TRUE if assumed is None else condition(graph, assumed, before)
-        order = ordered(graph, self.owed, self._due, kind, before)
-        old = self._arrived(info, self._opens(info.opening is Opening.JOINS), fields, now)
+        order = ordered(graph, self._dues, kind, before)
+        old = self._arrived(info, self._opened_by(info.opening), fields, now)
         fired = self._fired(kind, old, fields, now)
         over = scalar(self.state[OVER])
         scope = Scope(old, fired.values, fields, now)
@@ -220,18 +219,18 @@ class Encoder:
         order = graph.and_(trusted, order)
         return Step(kind, fields, now, possible, order, old, fired, tuple(acts), broken, wanted)
 
-    def _opens(self, joins: bool) -> dict[Variable, Symbol]:
-        """The state in which an event arrives, which joins the open turn or opens one where none is."""
-        if joins not in self._opened:
+    def _opened_by(self, opening: Opening) -> Mapping[Variable, Symbol]:
+        """The state in which an event arrives: the turn is open, with resets where the event opens it."""
+        if opening not in self._opened:
             graph = self.graph
-            opens = FALSE if joins else graph.not_(scalar(self.state[TURN_OPEN]))
-            opened = {**self.state, TURN_OPEN: TRUE}
+            opens = FALSE if opening is Opening.JOINS else graph.not_(scalar(self.state[TURN_OPEN]))
+            opened = dict(self.state)
             for name, variable in self.infos.items():
-                if variable.lifetime is not Lifetime.CONVERSATION and name != TURN_OPEN:
+                if variable.lifetime is not Lifetime.CONVERSATION:
                     resets = TRUE if variable.lifetime is Lifetime.STEP else opens
                     opened[name] = choose(graph, resets, self.initial(name), self.state[name])
-            self._opened[joins] = opened
-        return self._opened[joins]
+            self._opened[opening] = {**opened, TURN_OPEN: TRUE}
+        return self._opened[opening]
 
     def _arrived(
         self, info: p.EventInfo, opened: Mapping[Variable, Symbol], fields: Mapping[str, Symbol], now: Term
@@ -314,7 +313,7 @@ class Encoder:
         closes = graph.or_(scalar(state[OVER]), graph.not_(waiting))
         at(p.CLOSING, closes, fields)
         final = {**state, TURN_OPEN: graph.and_(scalar(state[TURN_OPEN]), graph.not_(closes)), CLOCK: now}
-        final |= owed_after(graph, self.owed, self._kept_owing, kind, acts)
+        final |= owed_after(graph, self._dues, kind, acts)
         return Course(tuple(seen), final)
 
     def _updated(

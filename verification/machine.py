@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from charter.dsl.program import (
     OVER,
     STARTED,
+    STEP_CHECKS,
     TRANSFERRING,
     TURN_OPEN,
     EventKind,
@@ -22,7 +23,7 @@ from charter.dsl.program import (
     Variable,
     Watch,
 )
-from charter.verification.encode import STEPS, Encoder
+from charter.verification.encode import Encoder
 from charter.verification.facts import Facts, Known
 from charter.verification.localise import localised
 from charter.verification.symbols import known_of, scalar
@@ -61,7 +62,7 @@ class Picture:
 
 def goals_of(program: Program) -> tuple[Goal, ...]:
     """What holds for every policy first, then the requirements in their order."""
-    return (*(Goal(name) for name in STEPS), *(goal_of(program, r) for r in program.requirements))
+    return (*(Goal(name) for name in STEP_CHECKS), *(goal_of(program, r) for r in program.requirements))
 
 
 def goal_of(program: Program, requirement: Requirement) -> Goal:
@@ -162,7 +163,7 @@ class Machine:
         """Whether a step misses a goal; only where it comes."""
         if goal.asked:
             return self._known(dict(goal.asked).get(kind, FALSE))
-        if goal.name not in STEPS:
+        if goal.name not in STEP_CHECKS:
             return self._judge(goal, kind)[0]
         cases = self.encoder.step(kind).broken[goal.name]
         if goal.case is None:
@@ -185,7 +186,7 @@ class Machine:
 
     def bad(self, kind: EventKind, goal: Goal, without: Iterable[str]) -> Term:
         """Whether a step comes and misses the goal; where it breaks what holds for every policy, nothing is judged."""
-        first = [n for n in without if n in STEPS and goal.name not in STEPS]
+        first = [n for n in without if n in STEP_CHECKS and goal.name not in STEP_CHECKS]
         unstopped = [self.graph.not_(self.misses(kind, self.goals[n])) for n in first]
         return self.graph.and_(self.comes(kind), self.misses(kind, goal), *unstopped)
 

@@ -12,9 +12,9 @@ from enum import StrEnum
 from random import Random
 
 from charter.dsl.load import Loaded
-from charter.dsl.program import Program
+from charter.dsl.program import STEP_CHECKS, Program
 from charter.verification.checks import checked
-from charter.verification.encode import STEPS, Encoder
+from charter.verification.encode import Encoder
 from charter.verification.equivalence import Unshown, equivalence_within
 from charter.verification.facts import Facts
 from charter.verification.fuzz import Budget, fuzz
@@ -124,7 +124,7 @@ def _refuted(program: Program, broken: set[str], settings: Settings) -> str | No
     machine = Machine(encoder, goals_of(program), Facts(needing_start(encoder)))
 
     def work(name: str) -> bool:
-        if name in STEPS:
+        if name in STEP_CHECKS:
             return isinstance(checked(machine, program, name, settings.budget, Recall(None)), Refuted)
         return isinstance(pursue(machine, program, machine.goals[name], codes_of(program), settings.budget), Missed)
 

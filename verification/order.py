@@ -4,7 +4,7 @@ Time never goes back and stays in the years of a clock, and an ask or call beyon
 exhausted, before anything else comes. Both need a little memory of their own, which no rule can see.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from charter.dsl.environment import CLOCK_MAX, CLOCK_MIN
@@ -14,7 +14,7 @@ from charter.dsl.written import REASON
 from charter.verification.encode_acts import Leaving
 from charter.verification.encode_expressions import Scope, condition
 from charter.verification.symbols import Parts, Places, Symbol, choose, constant, equal, least, scalar
-from charter.verification.terms import FALSE, Graph, Term
+from charter.verification.terms import FALSE, Graph, Sort, Term
 
 CLOCK = Variable("clock")
 
@@ -61,59 +61,59 @@ def owed_answers(program: Program) -> tuple[Owed, ...]:
     return (*agents, *(Owed(name, RecordType(name, tool.args)) for name, tool in program.tools.items()))
 
 
-def dues(graph: Graph, program: Program, owed: Iterable[Owed], state: Mapping[Variable, Symbol]) -> Mapping[str, Term]:
-    """Of each agent and tool, whether its answer is due and surely can come: of what was not kept, no call is open."""
+@dataclass(frozen=True, slots=True)
+class Due:
+    """An answer that may be due: whether it is and surely can come, its fields, and the arguments of the call."""
+
+    owed: Owed
+    comes: Term
+    answer: Mapping[str, Symbol]
+    call: Symbol
+
+
+def dues(graph: Graph, program: Program, owed: Iterable[Owed], state: Mapping[Variable, Symbol]) -> tuple[Due, ...]:
+    """What may be due in a state, whatever event comes; of what was not kept, no call is taken to be open."""
     kept = {name: replace(of, more=FALSE) if isinstance(of, Places) else of for name, of in state.items()}
-    time = graph.const(0)  # what can come does not depend on it
-    possible = {
-        each.name: condition(
-            graph, program.events[each.fails].possible, Scope(kept, kept, _answer(graph, each, state), time)
-        )
-        for each in owed
-    }
-    return {each.name: graph.and_(scalar(state[each.due]), possible[each.name]) for each in owed}
+    time = graph.var("no time", Sort.INT)
+    found = []
+    for each in owed:
+        answer = _answer(graph, each, state)
+        possible = program.events[each.fails].possible
+        comes = graph.and_(scalar(state[each.due]), condition(graph, possible, Scope(kept, kept, answer, time)))
+        assert not graph.inputs[comes] & graph.inputs[time], f"whether `{each.fails}` can come depends on the time"
+        call = choose(graph, comes, state[each.call], constant(graph, least(each.args), each.args))
+        found.append(Due(each, comes, answer, call))
+    return tuple(found)
 
 
-def ordered(graph: Graph, owed: Iterable[Owed], due: Mapping[str, Term], kind: EventKind, scope: Scope) -> Term:
+def ordered(graph: Graph, due: Sequence[Due], kind: EventKind, scope: Scope) -> Term:
     """Whether an event of that kind keeps the order, where `scope` has the state before it and its fields.
 
     Where several answers are due, they come one after the other, in any order.
     """
     keeps = [graph.le(scalar(scope.old[CLOCK]), scope.now)]
     keeps += [graph.le(graph.const(CLOCK_MIN), scope.now), graph.le(scope.now, graph.const(CLOCK_MAX))]
-    own = next((each for each in owed if each.fails == kind), None)
+    own = next((each for each in due if each.owed.fails == kind), None)
+    nothing_else = graph.and_(*(graph.not_(each.comes) for each in due if each is not own))
     if own is None:
-        return graph.and_(*keeps, *(graph.not_(each) for each in due.values()))
-    same = [equal(graph, scope.its[name], value) for name, value in _answer(graph, own, scope.old).items()]
-    others = [graph.not_(each) for name, each in due.items() if name != own.name]
-    return graph.and_(*keeps, graph.ite(due[own.name], graph.and_(*same), graph.and_(*others)))
+        return graph.and_(*keeps, nothing_else)
+    same = graph.and_(*(equal(graph, scope.its[name], value) for name, value in own.answer.items()))
+    return graph.and_(*keeps, graph.ite(own.comes, same, nothing_else))
 
 
-def kept_owing(
-    graph: Graph, owed: Iterable[Owed], due: Mapping[str, Term], state: Mapping[Variable, Symbol]
-) -> Mapping[Variable, Symbol]:
-    """What is due after a step that is no answer to it and exhausts nothing: what was."""
+def owed_after(graph: Graph, due: Iterable[Due], kind: EventKind, acts: Iterable[Leaving]) -> Mapping[Variable, Symbol]:
+    """What is due after a step in which these acts leave: what was due and is not this event, and what is exhausted."""
     found: dict[Variable, Symbol] = {}
-    for each in owed:
-        call = choose(graph, due[each.name], state[each.call], constant(graph, least(each.args), each.args))
-        found |= {each.due: due[each.name], each.call: call}
-    return found
-
-
-def owed_after(
-    graph: Graph, owed: Iterable[Owed], kept: Mapping[Variable, Symbol], kind: EventKind, acts: Iterable[Leaving]
-) -> Mapping[Variable, Symbol]:
-    """What is due after a step in which these acts leave: what is kept and not this event, and what is exhausted."""
-    found = dict(kept)
     spent = [act for act in acts if act.kind is ActKind.EXHAUSTED]
-    for each in owed:
-        if kind == each.fails:
-            found |= {each.due: FALSE, each.call: constant(graph, least(each.args), each.args)}
+    for each in due:
+        owed, comes, call = each.owed, each.comes, each.call
+        if kind == owed.fails:
+            comes, call = FALSE, constant(graph, least(owed.args), owed.args)
         for act in spent:
-            if act.name == each.name:
-                args = Parts(tuple(act.args[name] for name, _ in each.args.fields))
-                found[each.due] = graph.or_(scalar(found[each.due]), act.leaves)
-                found[each.call] = choose(graph, act.leaves, args, found[each.call])
+            if act.name == owed.name:
+                args = Parts(tuple(act.args[name] for name, _ in owed.args.fields))
+                comes, call = graph.or_(comes, act.leaves), choose(graph, act.leaves, args, call)
+        found |= {owed.due: comes, owed.call: call}
     return found
 
 

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from charter.dsl.program import Event, Program, Requirement
+from charter.dsl.program import STEP_CHECKS, Event, Program, Requirement
 from charter.verification.books import NOTHING, books
 from charter.verification.cache import Cache
 from charter.verification.checks import checked
-from charter.verification.encode import IN_RANGE, NO_CONFLICT, NO_EXCLUDED, STEPS, WITHIN_BOUNDS, Encoder
+from charter.verification.encode import Encoder
 from charter.verification.facts import Clause, Facts
 from charter.verification.invariants import of_facts
 from charter.verification.machine import Machine, goals_of
@@ -20,13 +20,6 @@ from charter.verification.started import needing_start
 from charter.verification.trigger import occasions, with_probe
 from charter.verification.verdicts import Invariant, Proved, Refuted, Result, Unknown, Vacuous, Verdict
 from charter.verification.workers import Failed, Limits, worked
-
-TEXTS = {
-    NO_CONFLICT: "no two rules write different values to one fact",
-    IN_RANGE: "no fact leaves its range",
-    NO_EXCLUDED: "no acts leave together that exclude each other",
-    WITHIN_BOUNDS: "no agent, tool or queue is used again beyond its bound of the turn",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +80,12 @@ def proved(subject: Subject, limits: Limits) -> Iterator[Result]:
         return verdict, time.process_time() - began, subject.recall.searched  # this process does nothing else
 
     failing = None
-    for part in (STEPS, tuple(requirements)):
+    for part in (tuple(STEP_CHECKS), tuple(requirements)):
         for name, answer in worked(part, work, limits):
             verdict, seconds, searched = (Unknown(answer.why, 0), 0.0, 1) if isinstance(answer, Failed) else answer
             if failing is not None and isinstance(verdict, Proved):
                 verdict = Unknown(f"it holds, but only while `{failing}` does", 0)
-            elif name in STEPS and not isinstance(verdict, Proved):
+            elif name in STEP_CHECKS and not isinstance(verdict, Proved):
                 failing = failing or name
             yield _result(name, requirements.get(name), verdict, seconds, searched)
 
@@ -141,5 +134,5 @@ def _mattering(subject: Subject, requirement: Requirement, proof: Invariant) -> 
 
 def _result(name: str, requirement: Requirement | None, verdict: Verdict, seconds: float, searched: int) -> Result:
     if requirement is None:
-        return Result(name, TEXTS[name], None, None, verdict, seconds, searched)
+        return Result(name, STEP_CHECKS[name], None, None, verdict, seconds, searched)
     return Result(name, requirement.text, requirement.cites, requirement.span, verdict, seconds, searched)

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from charter.dsl.program import EventKind
-from charter.verification.encode import STEPS, Encoder
+from charter.dsl.program import STEP_CHECKS, EventKind
+from charter.verification.encode import Encoder
 from charter.verification.facts import Clause, Facts, clause_term
 from charter.verification.guard_parts import Loosened, Part, chance, label
 from charter.verification.machine import Machine, goals_of
@@ -88,7 +88,7 @@ class Grounds:
         machine, graph = self._machine, self._machine.graph
         goals, beside = machine.goals, sorted({each for i in invariants for each in i.beside})
         stays = [graph.not_(machine.misses(kind, goals[each])) for each in beside]
-        first = [] if name in STEPS else [s for each, s in zip(beside, stays, strict=True) if each in STEPS]
+        first = [] if name in STEP_CHECKS else [s for each, s in zip(beside, stays, strict=True) if each in STEP_CHECKS]
         bad = graph.and_(machine.misses(kind, goals[name]), *first)
         over = {i: [self._columns[column] for column in i.columns] for i in invariants}
         after = {column: machine.after(kind, column) for columns in over.values() for column in columns}

@@ -4,11 +4,10 @@ import re
 from collections.abc import Mapping
 from importlib.metadata import version
 
-from charter.dsl.program import Event, EventKind, Program
+from charter.dsl.program import STEP_CHECKS, Event, EventKind, Program
 from charter.dsl.values import Json, Misfit, parse_time, record_from_json
 from charter.verification.conversation import Replayed, replayed
 from charter.verification.machine import goals_of
-from charter.verification.prove import TEXTS
 from charter.verification.verdicts import Invariant, Proved, Refuted, Result, Unknown, Vacuous, Verdict
 
 
@@ -35,7 +34,7 @@ def _result(program: Program, name: str, json: Mapping[str, Json]) -> Result:
     verdict, seconds = _verdict(program, name, json), _seconds(json)
     about = next((each for each in program.requirements if each.name == name), None)
     if about is None:
-        return Result(name, TEXTS[name], None, None, verdict, seconds)
+        return Result(name, STEP_CHECKS[name], None, None, verdict, seconds)
     return Result(name, about.text, about.cites, about.span, verdict, seconds)
 
 

@@ -7,10 +7,10 @@ from random import Random
 import pytest
 
 from charter.dsl.load import Loaded, load, load_text
-from charter.dsl.program import OVER, Event, Program, State
+from charter.dsl.program import OVER, STEP_CHECKS, Event, Program, State
 from charter.dsl.semantics import Outcome, step
 from charter.dsl.types import inhabits
-from charter.verification.encode import STEPS, Encoder
+from charter.verification.encode import Encoder
 from charter.verification.generate import draft
 from charter.verification.generate_events import any_value, conversation, outside
 from charter.verification.symbols import Layout, columns, reading, scalars
@@ -44,7 +44,7 @@ def differences(encoder: Encoder, state: State, event: Event) -> list[str]:
     if outcome.dropped is not None:
         return []
     wrong = []
-    fails_first = {name for name in STEPS if found[broken[name]]}
+    fails_first = {name for name in STEP_CHECKS if found[broken[name]]}
     breaks = fails_first or {name for name in broken if found[broken[name]]}
     if breaks != {b.requirement for b in outcome.broken}:
         wrong.append(f"broken: {breaks}, but {outcome.broken}")

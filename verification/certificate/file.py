@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import NoReturn
 
-from charter.dsl.program import FORMAT, Program
+from charter.dsl.program import FORMAT, STEP_CHECKS, Program
 from charter.dsl.values import Json
-from charter.verification.certificate.step import BUILT_IN
 
 CERTIFICATE = 1  # INVARIANT: raised whenever the format of the file or the meaning of an invariant in it changes.
 LARGEST_BYTES = 16_000_000
@@ -74,7 +73,7 @@ def certificate(
 
 def claims_of(program: Program) -> tuple[tuple[str, str, str | None], ...]:
     """What has to be proved of a policy: the name, the text and the source of each claim."""
-    every = tuple((name, text, None) for name, text in BUILT_IN.items())
+    every = tuple((name, text, None) for name, text in STEP_CHECKS.items())
     return (*every, *((each.name, each.text, each.cites) for each in program.requirements))
 
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import product
 
-from charter.dsl.program import OVER, TURN_OPEN, And, EventKind, Expr, Not, Read, Variable
+from charter.dsl.program import OVER, STEP_CHECKS, TURN_OPEN, And, EventKind, Expr, Not, Read, Variable
 from charter.dsl.types import BOOL
 from charter.verification.certificate.columns import Columns
 from charter.verification.certificate.reader import Column, Node, as_term, clauses, in_order
 from charter.verification.certificate.script import FALSE, TRUE, Term
-from charter.verification.certificate.step import BUILT_IN, Step, step
+from charter.verification.certificate.step import Step, step
 from charter.verification.certificate.world import World
 
 
@@ -182,7 +182,7 @@ def _wrong(invariants: Invariants, kind: EventKind, made: Step, before: _Before)
     goes = script.and_((unstopped, script.not_(script.or_(made.broken.values()))))
     found: dict[Obligation, list[Term]] = {}
     for goal, breaks in (*made.stopped.items(), *made.broken.items()):
-        of = breaks if goal in BUILT_IN else script.and_((unstopped, breaks))
+        of = breaks if goal in STEP_CHECKS else script.and_((unstopped, breaks))
         found.setdefault(Obligation(goal, What.UNBROKEN, kind), []).append(of)
     after = invariants.in_(made.after, before.stated)
     for clause, was, holds in zip(invariants.clauses, before.stated.clauses, after.clauses, strict=True):

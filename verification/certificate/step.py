@@ -13,9 +13,13 @@ from charter.dsl.program import (
     CHANGES,
     CLOSING,
     FINISHED,
+    IN_RANGE,
+    NO_CONFLICT,
+    NO_EXCLUDED,
     OVER,
     SETTLED,
     TURN_OPEN,
+    WITHIN_BOUNDS,
     ActSite,
     Changed,
     Clause,
@@ -38,15 +42,6 @@ from charter.verification.certificate.expressions import Expressions, Scope
 from charter.verification.certificate.order import CLOCK, due, in_order, owed_after
 from charter.verification.certificate.script import FALSE, TRUE, Term
 from charter.verification.certificate.world import World
-
-NO_CONFLICT, IN_RANGE = "no conflict", "in range"
-NO_EXCLUDED, WITHIN_BOUNDS = "no excluded acts", "within bounds"
-BUILT_IN: Mapping[str, str] = {
-    NO_CONFLICT: "no two rules write different values to one fact",
-    IN_RANGE: "no fact leaves its range",
-    NO_EXCLUDED: "no acts leave together that exclude each other",
-    WITHIN_BOUNDS: "no agent, tool or queue is used again beyond its bound of the turn",
-}
 
 
 @dataclass(frozen=True, slots=True)
