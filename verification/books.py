@@ -5,7 +5,7 @@ hold before `start` are dropped as long as some kind of event can break one whil
 inductive. A flag that never holds is then no variable any more.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -21,7 +21,8 @@ from charter.dsl.program import (
     tried,
     used,
 )
-from charter.verification.facts import Clause
+from charter.verification.encode import Encoder
+from charter.verification.facts import Clause, Facts
 from charter.verification.inductive import inductive
 from charter.verification.machine import Goal, Machine
 from charter.verification.smt import Codes
@@ -44,22 +45,10 @@ class _Owner:
         return (*self.open, *self.used, *self.late)
 
 
-def books(machine: Machine, codes: Codes, budget: int) -> tuple[Clause, ...]:
-    """The facts of the books that are inductive together."""
-    owners = _owners(machine)
-    opens = tuple(owner.open[0] for owner in owners.values() if owner.open)
-    any_open = machine.graph.or_(*opens)
-    found = inductive(machine, tuple(_candidates(machine, owners, any_open)), set(_globals(machine)), codes, budget)
-    return _tersely(each for clause in found for each in _for_each(clause, any_open, opens))
-
-
-def _for_each(clause: Clause, any_open: Term, opens: Iterable[Term]) -> Iterator[Clause]:
-    """What is so unless anything is open, for each thing that may be."""
-    if (any_open, False) not in clause:
-        yield clause
-    else:
-        rest = tuple(literal for literal in clause if literal[0] != any_open)
-        yield from (((flag, False), *rest) for flag in opens)
+def books(encoder: Encoder, facts: Facts, codes: Codes, budget: int) -> tuple[Clause, ...]:
+    """The facts of the books that are inductive together; `facts` are known."""
+    machine = Machine(encoder, (), facts)
+    return _tersely(inductive(machine, facts, tuple(_candidates(machine)), codes, budget))
 
 
 def _tersely(clauses: Iterable[Clause]) -> tuple[Clause, ...]:
@@ -75,8 +64,9 @@ def _tersely(clauses: Iterable[Clause]) -> tuple[Clause, ...]:
 # --- candidates ------------------------------------------------------------------------------------------------------
 
 
-def _candidates(machine: Machine, owners: Mapping[str, _Owner], any_open: Term) -> Iterator[Clause]:
+def _candidates(machine: Machine) -> Iterator[Clause]:
     """What is worth trying: about single flags, about one agent or tool, and about those that lead to its use."""
+    owners = _owners(machine)
     turn, started, over, transferring = _globals(machine)
     yield ((over, False), (turn, False))
     yield ((turn, False), (started, True))
@@ -92,7 +82,8 @@ def _candidates(machine: Machine, owners: Mapping[str, _Owner], any_open: Term) 
         yield ((queue, False), (tries[0], True), (over, True))
         yield ((tries[0], False), (turn, False), (transferring, True), (over, True))
         yield from (((other, False), (tries[0], False)) for other in queues if other != queue)
-    yield ((any_open, False), (turn, True), (over, True))
+    first = [owner.open[0] for owner in owners.values() if owner.open]
+    yield from (((flag, False), (turn, True), (over, True)) for flag in first)
     for name, owner in owners.items():
         leading = _leading_to(machine, name)
         rare = (*owner.open[1:], *owner.used[1:]) if leading else (*owner.open, *owner.used)
@@ -110,7 +101,6 @@ def _candidates(machine: Machine, owners: Mapping[str, _Owner], any_open: Term) 
             if name in machine.encoder.program.agents:
                 yield ((flag, False), (over, False))
                 yield ((flag, False), (transferring, False))
-    first = [owner.open[0] for owner in owners.values() if owner.open]
     yield from (((flag, False), (other, False)) for i, flag in enumerate(first) for other in first[:i])
 
 

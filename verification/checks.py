@@ -40,7 +40,7 @@ def checked(machine: Machine, program: Program, name: str, budget: Budget, recal
 
 
 def _cases(machine: Machine, name: str, codes: Codes, budget: Budget) -> Iterator[Goal]:
-    """The cases of a check that some state, reachable or not, leads to."""
+    """The cases of a check that some state leads to in which the facts hold, reachable or not."""
     for kind in machine.kinds:
         if not _possible(machine, machine.bad(kind, Goal(name), ()), codes, budget):
             continue
@@ -51,9 +51,9 @@ def _cases(machine: Machine, name: str, codes: Codes, budget: Budget) -> Iterato
 
 
 def _possible(machine: Machine, bad: Term, codes: Codes, budget: Budget) -> bool:
-    """Whether a step from any state misses the goal, as far as the solver can tell."""
+    """Whether a step from any such state misses the goal, as far as the solver can tell."""
     if bad == FALSE:
         return False
-    script = Unrolled(machine, codes, {})
+    script = Unrolled(machine, codes, {}, facts=True)
     script.require("bad", script.place(0, [bad])(bad))
     return not isinstance(Cases(script.taken(), budget.path).ask(["bad"], {}), Unsat)

@@ -95,7 +95,7 @@ def _unreachable(
     goal = Goal("acting alike", asked=asked)
     goals = (*goals_of(encoder.program), goal)
     facts = Facts(needing_start(encoder))
-    facts = replace(facts, clauses=books(Machine(encoder, goals, facts), codes, budget.path))
+    facts = replace(facts, clauses=books(encoder, facts, codes, budget.path))
     found = pursue(Machine(encoder, goals, facts), encoder.program, goal, codes, budget)
     match found:
         case Holds():

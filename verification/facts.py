@@ -1,5 +1,6 @@
 """What is known of every state of a program before any goal is pursued."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from charter.dsl.program import EventKind
@@ -21,23 +22,85 @@ class Facts:
         return frozenset(clause[0][0] for clause in self.clauses if len(clause) == 1 and not clause[0][1])
 
 
+@dataclass(frozen=True, slots=True)
+class Following:
+    """Values of columns with all that follows of them, each `by` a clause where it was not given.
+
+    `against`: the clause that cannot hold then.
+    """
+
+    values: dict[Term, bool]
+    by: dict[Term, Clause]
+    against: Clause | None
+
+    def reasons(self, columns: Iterable[Term]) -> frozenset[Clause]:
+        """The clauses that the values of these columns follow from."""
+        found: set[Clause] = set() if self.against is None else {self.against}
+        todo = [*columns, *(column for clause in found for column, _ in clause)]
+        while todo:
+            clause = self.by.get(todo.pop())
+            if clause is not None and clause not in found:
+                found.add(clause)
+                todo += (column for column, _ in clause)
+        return frozenset(found)
+
+
 class Known:
-    """The clauses as terms, found by the columns that they are about; columns are bits, as in `Graph.inputs`."""
+    """The clauses, found by what they are about."""
 
-    def __init__(self, graph: Graph, facts: Facts) -> None:
-        terms = [clause_term(graph, clause) for clause in facts.clauses]
-        self._all = [(graph.inputs[term], term) for term in terms]
-        self._near: dict[int, list[tuple[int, Term]]] = {}
+    def __init__(self, clauses: Iterable[Clause]) -> None:
+        self._about: dict[Term, list[Clause]] = {}
+        self._hurt: dict[tuple[Term, bool], list[Clause]] = {}  # by values of a column that do not help them
+        self._following: dict[tuple[tuple[Term, bool], ...], Following] = {}
+        for clause in clauses:
+            for column, value in clause:
+                self._about.setdefault(column, []).append(clause)
+                self._hurt.setdefault((column, not value), []).append(clause)
 
-    def within(self, columns: int) -> list[Term]:
-        """The clauses about these columns only."""
-        return [term for bits, term in self._all if not bits & ~columns]
+    def about(self, column: Term) -> Iterable[Clause]:
+        """The clauses that mention a column."""
+        return self._about.get(column, ())
 
-    def between(self, some: int, others: int) -> list[Term]:
-        """The clauses about columns of both, and no more."""
-        if some not in self._near:
-            self._near[some] = [each for each in self._all if each[0] & some]
-        return [term for bits, term in self._near[some] if bits & others and not bits & ~(some | others)]
+    def within(self, columns: Iterable[Term], touching: Iterable[Term] | None = None) -> list[Clause]:
+        """The clauses about these columns only, or those of them that mention one of `touching`."""
+        here = frozenset(columns)
+        first = sorted(here if touching is None else here.intersection(touching))
+        clauses = dict.fromkeys(clause for column in first for clause in self.about(column))
+        return [clause for clause in clauses if here.issuperset(column for column, _ in clause)]
+
+    def following(self, values: Mapping[Term, bool]) -> Following:
+        """What is so wherever columns have these values, by one clause after the other."""
+        given = tuple(values.items())
+        if given not in self._following:
+            self._following[given] = self._followed(values)
+        return self._following[given]
+
+    def _followed(self, values: Mapping[Term, bool]) -> Following:
+        found = dict(values)
+        by: dict[Term, Clause] = {}
+        todo = list(found.items())
+        while todo:
+            for clause in self._hurt.get(todo.pop(), ()):
+                left = _left(clause, found)
+                if left == []:
+                    return Following(found, by, clause)
+                if left is not None and len(left) == 1:
+                    column, value = left[0]
+                    found[column], by[column] = value, clause
+                    todo.append(left[0])
+        return Following(found, by, None)
+
+
+def _left(clause: Clause, values: Mapping[Term, bool]) -> list[tuple[Term, bool]] | None:
+    """What may still make a clause hold; None where something does."""
+    left = []
+    for column, value in clause:
+        known = values.get(column)
+        if known is value:
+            return None
+        if known is None:
+            left.append((column, value))
+    return left
 
 
 def clause_term(graph: Graph, clause: Clause) -> Term:

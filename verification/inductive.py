@@ -1,130 +1,143 @@
 """Which of many clauses hold in every state: those that no kind of event breaks while all the others hold before it.
 
-Candidates are dropped until no step breaks any that is left. A clause is about flags of the state, or about terms over
-them. Each kind of event is asked only about the clauses that it may break, with those beside them that say something
-of the same flags.
+All are taken to be so, and the steps said as simply as they are then. What a step breaks all the same is dropped, and
+the others are looked at again, until no step breaks any that is left. Most is seen without a solver: an event says
+what is open, so what else is not, and few of the flags of a clause change.
 """
 
-from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from charter.dsl.program import EventKind
-from charter.verification.facts import Clause, clause_term
+from charter.verification.facts import Clause, Facts, Known, clause_term
 from charter.verification.machine import Machine
+from charter.verification.propagate import contradict
 from charter.verification.smt import Codes
 from charter.verification.solver import Cases, Sat, Unclear
-from charter.verification.terms import FALSE, TRUE, Op, Term, substituted
+from charter.verification.terms import FALSE, TRUE, Op, Term
 from charter.verification.unroll import Unrolled
-
-FEW = 4  # a clause about so many flags of its own says little of each
 
 
 def inductive(
-    machine: Machine, clauses: Sequence[Clause], everywhere: Set[Term], codes: Codes, budget: int
+    machine: Machine, known: Facts, clauses: Sequence[Clause], codes: Codes, budget: int
 ) -> tuple[Clause, ...]:
-    """The clauses that hold before `start` and are inductive together; `everywhere`: flags that most mention."""
-    left = [clause for clause in dict.fromkeys(clauses) if _begins(machine, clause)]
-    terms = [clause_term(machine.graph, clause) for clause in left]
-    checks = [_check(machine, kind, left, everywhere) for kind in machine.kinds]
-    alive = frozenset(range(len(left)))
-    again = [check for check in checks if check.breaks]
-    while again:
-        gone: set[int] = set()
-        for check in again:
-            gone |= _dropped(machine, check, left, terms, alive - gone, codes, budget)
-        alive -= gone
-        again = [check for check in checks if check.breaks & alive and check.holds & gone]
-    return tuple(left[number] for number in sorted(alive))
+    """The clauses that hold before `start` and are inductive together, where other facts are known."""
+    alive = tuple(clause for clause in dict.fromkeys(clauses) if _begins(machine, clause))
+    leaning: dict[EventKind, frozenset[Clause]] = {}  # the kinds that break nothing, and the clauses that they need
+    while True:
+        facts = replace(known, clauses=alive)
+        supposing, never = machine.supposing(facts), dict.fromkeys(facts.never, False)
+        about = Known(alive)
+        gone: set[Clause] = set()
+        for kind in machine.kinds:
+            if kind not in leaning:
+                check = _check(supposing, kind, about, never)
+                broken = _broken(supposing, check, codes, budget)
+                gone |= broken
+                if not broken:
+                    leaning[kind] = check.leans_on
+        if not gone:
+            return alive
+        alive = tuple(clause for clause in alive if clause not in gone)
+        leaning = {kind: needs for kind, needs in leaning.items() if needs.isdisjoint(gone)}
 
 
 @dataclass(frozen=True, slots=True)
 class _Check:
-    """A kind of event: the clauses that it may break, and those that may keep it from that; terms after it."""
+    """A kind of event: when it comes, the columns after it, the clauses that it may break, those that may help."""
 
     goes: Term
     after: Mapping[Term, Term]
-    breaks: frozenset[int]
-    holds: frozenset[int]
+    breaks: tuple[Clause, ...]
+    holds: Sequence[Clause]
+    leans_on: frozenset[Clause]
 
 
 def _begins(machine: Machine, clause: Clause) -> bool:
-    first = {column: machine.initial(column) for column in machine.mentioned(term for term, _ in clause)}
-    return any((_now(machine, term, first) == TRUE) is value for term, value in clause)
+    return any((machine.initial(column) == TRUE) is value for column, value in clause)
 
 
-def _check(machine: Machine, kind: EventKind, clauses: Sequence[Clause], everywhere: Set[Term]) -> _Check:
-    literals = dict.fromkeys(literal for clause in clauses for literal in clause)
-    columns = {column: machine.after(kind, column) for column in machine.mentioned(term for term, _ in literals)}
-    after = {term: columns[term] if term in columns else _now(machine, term, columns) for term, _ in literals}
-    sure = {(term, value) for term, value in literals if after[term] == (TRUE if value else FALSE)}
-    lost = {(term, value) for term, value in literals if _may_be_lost(machine, term, after[term], value)}
-    goes = machine.goes(kind, ())
-    breaks = {n for n, clause in enumerate(clauses) if not lost.isdisjoint(clause) and sure.isdisjoint(clause)}
-    asked = set(machine.mentioned([goes])) - everywhere
-    own = [
-        {column for column in machine.mentioned(t for t, _ in clause) if column not in everywhere} for clause in clauses
-    ]
-    few = {column for number in breaks if len(own[number]) < FEW for column in own[number]}
-    near = asked | few | set(machine.mentioned(columns[column] for column in few))
-    holds = {
-        n for n, about in enumerate(own) if near.issuperset(about) and (len(about) < 2 or not asked.isdisjoint(about))
-    }
-    return _Check(goes, after, frozenset(breaks), frozenset(holds | breaks))
+def _check(machine: Machine, kind: EventKind, known: Known, never: Mapping[Term, bool]) -> _Check:
+    coming, changed = machine.coming(kind), machine.changed(kind)
+    if coming.comes == FALSE:
+        return _Check(FALSE, {}, (), (), machine.leans_on(kind, ()))
+    touched = dict.fromkeys(clause for column in changed for clause in known.about(column))
+    sure = {column: value for column, value in (*never.items(), *coming.values.items()) if column not in changed}
+    lost = [clause for clause in touched if _may_be_lost(machine, clause, changed, coming.values, sure)]
+    kept = {clause: _kept(machine, clause, changed, known) for clause in lost}
+    breaks = tuple(clause for clause, by in kept.items() if by is None)
+    after = {column: changed.get(column, column) for clause in breaks for column, _ in clause}
+    near = (c for c in machine.mentioned([coming.comes, *after, *after.values()]) if c not in coming.values)
+    holds = known.within(near, touching={*changed, *machine.mentioned([coming.comes])}) if breaks else ()
+    leans_on = machine.leans_on(kind, (column for clause in touched for column, _ in clause))
+    return _Check(coming.comes, after, breaks, holds, leans_on.union(holds, *(by for by in kept.values() if by)))
 
 
-def _may_be_lost(machine: Machine, term: Term, after: Term, value: bool) -> bool:
-    """Whether a step may take this value from a term that has it."""
-    graph = machine.graph
-    if after == term or after == (TRUE if value else FALSE):
-        return False
-    return not (graph.op[after] is (Op.OR if value else Op.AND) and term in graph.args[after])
-
-
-def _dropped(
+def _may_be_lost(
     machine: Machine,
-    check: _Check,
-    clauses: Sequence[Clause],
-    spelled: Sequence[Term],
-    alive: Set[int],
-    codes: Codes,
-    budget: int,
-) -> set[int]:
-    """The clauses that the event breaks while all that are alive hold before it."""
-    left = sorted(check.breaks & alive)
-    if not left:
+    clause: Clause,
+    changed: Mapping[Term, Term],
+    before: Mapping[Term, bool],
+    sure: Mapping[Term, bool],
+) -> bool:
+    """Whether a step may take from a clause a value that makes it hold, as far as its terms show by themselves."""
+    if any(sure.get(column) is value for column, value in clause):
+        return False
+    graph = machine.graph
+    for column, value in clause:
+        if column in changed and before.get(column, value) is value:
+            then = changed[column]
+            if then == (TRUE if value else FALSE):
+                return False
+            if not (graph.op[then] is (Op.OR if value else Op.AND) and column in graph.args[then]):
+                return True
+    return False
+
+
+def _kept(machine: Machine, clause: Clause, changed: Mapping[Term, Term], known: Known) -> frozenset[Clause] | None:
+    """The clauses that keep a step from breaking this one, where one thing after the other shows it."""
+    graph = machine.graph
+    after = [(changed.get(column, column), not value) for column, value in clause]
+    if contradict(graph, after):
+        return frozenset()
+    follows = known.following({column: not value for column, value in clause if column not in changed})
+    if follows.against is not None:
+        return follows.reasons(())
+    asked = graph.inputs_of(then for then, _ in after)
+    values = [(column, value) for column, value in follows.values.items() if graph.inputs[column] & asked]
+    return follows.reasons(column for column, _ in values) if contradict(graph, [*values, *after]) else None
+
+
+def _broken(machine: Machine, check: _Check, codes: Codes, budget: int) -> set[Clause]:
+    """The clauses that the event breaks while all that may help hold before it."""
+    if not check.breaks:
         return set()
     script = Unrolled(machine, codes, {})
-    terms = sorted({term for number in left for term, _ in clauses[number]})
-    before = sorted(check.holds & alive)
-    name = script.place(
-        0, [check.goes, *(spelled[number] for number in before), *(check.after[term] for term in terms)]
-    )
-    script.require("go", name(check.goes))
-    for number in before:
-        script.require(f"h{number}", name(spelled[number]))
-    for term in terms:
-        script.call(f"a{term}", name(check.after[term]))
-    for number in left:
-        kept = (f"a{term}" if value else f"(not a{term})" for term, value in clauses[number])
-        script.require(f"x{number}", f"(not (or {' '.join(kept)} false))")
-    script.require("some", f"(or {' '.join(f'x{number}' for number in left)})")
+    before = {clause: clause_term(machine.graph, clause) for clause in check.breaks}
+    here = machine.graph.and_(check.goes, *(clause_term(machine.graph, clause) for clause in check.holds))
+    name = script.place(0, [here, *before.values(), *check.after.values()])
+    script.require("here", name(here))
+    for column, after in check.after.items():
+        script.call(f"a{column}", name(after))
+    for n, clause in enumerate(check.breaks):
+        kept = (f"a{column}" if value else f"(not a{column})" for column, value in clause)
+        script.require(f"x{n}", f"(and {name(before[clause])} (not (or {' '.join(kept)} false)))")
+    script.require("some", f"(or {' '.join(f'x{n}' for n in range(len(check.breaks)))})")
     cases = Cases(script.taken(), budget)
-    wanted = {f"a{term}": "Bool" for term in terms}
-    gone: set[int] = set()
-    while True:
-        held = f"held{len(gone)}"
-        holds = " ".join(f"h{number}" for number in sorted(check.holds & alive - gone))
-        cases.add(f"(declare-const {held} Bool)\n(assert (=> {held} (and true {holds})))")
-        answer = cases.ask(["go", "some", held], wanted)
+    return set(_cases(cases, check))
+
+
+def _cases(cases: Cases, check: _Check) -> Iterator[Clause]:
+    """What the solver can break, case by case."""
+    wanted = {f"a{column}": "Bool" for column in check.after}
+    left = dict(enumerate(check.breaks))
+    while left:
+        answer = cases.ask(["here", "some"], wanted)
         if isinstance(answer, Unclear):
-            return set(left)
+            yield from left.values()
         if not isinstance(answer, Sat):
-            return gone
-        values = {term: answer.values.get(f"a{term}", False) for term in terms}
-        new = {n for n in left if n not in gone and not any(values[term] is value for term, value in clauses[n])}
-        gone |= new
-        cases.add("\n".join(f"(assert (not x{number}))" for number in sorted(new)))
-
-
-def _now(machine: Machine, term: Term, values: Mapping[Term, Term]) -> Term:
-    return substituted(machine.graph, [term], dict(values))[0]
+            return
+        values = answer.values
+        new = [n for n, c in left.items() if not any(values.get(f"a{column}", False) is value for column, value in c)]
+        yield from (left.pop(n) for n in new)
+        cases.add("\n".join(f"(assert (not x{n}))" for n in new))

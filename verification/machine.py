@@ -23,11 +23,12 @@ from charter.dsl.program import (
     Variable,
     Watch,
 )
+from charter.verification.coming import Coming, coming
 from charter.verification.encode import Encoder
-from charter.verification.facts import Facts, Known
+from charter.verification.facts import Clause, Facts, Known, clause_term
 from charter.verification.localise import localised
-from charter.verification.symbols import known_of, scalar
-from charter.verification.terms import FALSE, TRUE, Graph, Term, substituted
+from charter.verification.symbols import Symbol, known_of, scalar
+from charter.verification.terms import FALSE, TRUE, Graph, Sort, Term, replaced, substituted
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +88,6 @@ class Machine:
     """The exact steps of a program as columns, and pictures of them."""
 
     def __init__(self, encoder: Encoder, goals: Iterable[Goal], facts: Facts) -> None:
-        self._needing_start = facts.needing_start
-        self._never: dict[Term, Term] = dict.fromkeys(facts.never, FALSE)
-        self._always: dict[tuple[Term, ...], Term] = {}
-        self._facts = Known(encoder.graph, facts)
         self.encoder = encoder
         self.graph: Graph = encoder.graph
         self.kinds: tuple[EventKind, ...] = tuple(encoder.program.events)
@@ -101,9 +98,11 @@ class Machine:
         self._state = 0
         for column in self.place:
             self._state |= self.graph.inputs[column]
-        self._views: dict[tuple[tuple[Term, ...], tuple[Term, ...], int, bool], tuple[Term, ...]] = {}
-        self._comes: dict[EventKind, Term] = {}
-        self._after: dict[tuple[EventKind, Variable], list[Term]] = {}
+        self._above = self._flags_above()
+        self._typed = tuple(self._lower())
+        self._know(facts)
+        self._clauses: dict[Clause, Term] = {}
+        self._rewriting: dict[EventKind, dict[Term, Term]] = {}
         self._require(goals)
 
     def requiring(self, goals: Iterable[Goal]) -> "Machine":
@@ -111,6 +110,23 @@ class Machine:
         other = copy(self)
         other._require(goals)
         return other
+
+    def supposing(self, facts: Facts) -> "Machine":
+        """The same steps where other facts are known."""
+        other = copy(self)
+        other._know(facts)
+        other._require(self.goals.values())
+        return other
+
+    def _know(self, facts: Facts) -> None:
+        self._needing_start = facts.needing_start
+        self._never = facts.never
+        self._without: dict[Term, Term] = dict.fromkeys(facts.never, FALSE)  # and what terms are then
+        self._known = Known((*facts.clauses, *self._typed))
+        self._always: dict[tuple[Term, ...], Term] = {}
+        self._views: dict[tuple[tuple[Term, ...], int, bool], tuple[Term, ...]] = {}
+        self._comes: dict[EventKind, Coming] = {}
+        self._after: dict[tuple[EventKind, Variable], list[Term]] = {}
 
     def _require(self, goals: Iterable[Goal]) -> None:
         self.goals = {goal.name: goal for goal in goals}
@@ -121,13 +137,7 @@ class Machine:
 
     def mentioned(self, terms: Iterable[Term]) -> tuple[Term, ...]:
         """The columns of the state that terms mention."""
-        bits = self._bits(terms) & self._state
-        found = []
-        while bits:
-            least = bits & -bits
-            found.append(self.graph.variables[least.bit_length() - 1])
-            bits ^= least
-        return tuple(found)
+        return tuple(self.graph.named_by(self.graph.inputs_of(terms) & self._state))
 
     def columns_of(self, variables: Iterable[Variable]) -> tuple[Term, ...]:
         """The columns of variables."""
@@ -151,24 +161,29 @@ class Machine:
         variable, i = self.place[column]
         return self.encoder.flat(variable, self.encoder.initial(variable))[i]
 
-    def comes(self, kind: EventKind) -> Term:
-        """Whether an event of the kind can come."""
+    def coming(self, kind: EventKind) -> Coming:
+        """When an event of the kind can come, and what is so then."""
         if kind not in self._comes:
             step = self.encoder.step(kind)
             started = scalar(self.encoder.state[STARTED]) if kind in self._needing_start else TRUE
-            self._comes[kind] = self._known(self.graph.and_(step.possible, step.ordered, started))
+            comes = self._possible(self.graph.and_(step.possible, step.ordered, started))
+            self._comes[kind] = coming(self.graph, comes, self._known, self._above)
         return self._comes[kind]
+
+    def comes(self, kind: EventKind) -> Term:
+        """Whether an event of the kind can come."""
+        return self.coming(kind).comes
 
     def misses(self, kind: EventKind, goal: Goal) -> Term:
         """Whether a step misses a goal; only where it comes."""
         if goal.asked:
-            return self._known(dict(goal.asked).get(kind, FALSE))
+            return self._known_at(kind, dict(goal.asked).get(kind, FALSE))
         if goal.name not in STEP_CHECKS:
             return self._judge(goal, kind)[0]
         cases = self.encoder.step(kind).broken[goal.name]
         if goal.case is None:
-            return self._known(self.graph.or_(*cases))
-        return self._known(cases[goal.case[1]]) if kind == goal.case[0] else FALSE
+            return self._known_at(kind, self.graph.or_(*cases))
+        return self._known_at(kind, cases[goal.case[1]]) if kind == goal.case[0] else FALSE
 
     def after(self, kind: EventKind, column: Term) -> Term:
         """A column after a step that nothing stops."""
@@ -177,8 +192,45 @@ class Machine:
             return self._judge(self._owner[variable], kind)[1][variable][i]
         if (kind, variable) not in self._after:
             final = self.encoder.step(kind).wanted.final[variable]
-            self._after[kind, variable] = [self._known(t) for t in self.encoder.flat(variable, final)]
+            self._after[kind, variable] = self._led_to(kind, variable, final)
         return self._after[kind, variable][i]
+
+    def changed(self, kind: EventKind) -> dict[Term, Term]:
+        """The columns that a step may change, with what they are after it; without what goals remember."""
+        never = dict.fromkeys(self._never, FALSE)
+        may = (column for column, then in self._rewritten(kind).items() if self._possible(then) != never.get(column))
+        return {column: after for column in may if (after := self.after(kind, column)) != column}
+
+    def leans_on(self, kind: EventKind, columns: Iterable[Term]) -> frozenset[Clause]:
+        """The facts behind how an event of a kind comes, what it changes, and what is known of these columns then."""
+        step, then, columns = self.encoder.step(kind), self._rewritten(kind), set(columns)
+        raw = [step.possible, step.ordered, *then.values()]
+        never = replaced(self.graph, raw, self._without) | (self._never & columns)
+        about = self.mentioned(self._possible(term) for term in raw)
+        reasons = self.coming(kind).follows.reasons(columns.union(then, about))
+        return reasons.union(((flag, False),) for flag in never)
+
+    def _rewritten(self, kind: EventKind) -> dict[Term, Term]:
+        """The columns that a step may change, as far as nothing is known, with what they are after it."""
+        if kind not in self._rewriting:
+            final, state = self.encoder.step(kind).wanted.final, self.encoder.state
+            pairs = (
+                pair
+                for variable in state
+                if final[variable] != state[variable]
+                for pair in zip(self.columns_of([variable]), self.encoder.flat(variable, final[variable]), strict=True)
+            )
+            self._rewriting[kind] = {column: then for column, then in pairs if then != column}
+        return self._rewriting[kind]
+
+    def _led_to(self, kind: EventKind, variable: Variable, then: Symbol) -> list[Term]:
+        """The columns of a variable after a step, as they are before it where it does not change them."""
+        columns, values = self.columns_of([variable]), self.coming(kind).values
+        after = [self._known_at(kind, term) for term in self.encoder.flat(variable, then)]
+        return [
+            column if column in values and term == (TRUE if values[column] else FALSE) else term
+            for column, term in zip(columns, after, strict=True)
+        ]
 
     def goes(self, kind: EventKind, without: Iterable[str]) -> Term:
         """Whether a step happens, where none of these other goals may be missed."""
@@ -194,12 +246,40 @@ class Machine:
         """What is true of these columns in every state, by their types and by what is known of the program."""
         if columns not in self._always:
             typed = known_of(self.graph, columns, self.encoder.columns)
-            self._always[columns] = self.graph.and_(*typed, *self._facts.within(self._bits(columns)))
+            facts = (self._spelled(clause) for clause in self._known.within(columns))
+            self._always[columns] = self.graph.and_(*typed, *facts)
         return self._always[columns]
 
-    def _known(self, term: Term) -> Term:
+    def _spelled(self, clause: Clause) -> Term:
+        if clause not in self._clauses:
+            self._clauses[clause] = clause_term(self.graph, clause)
+        return self._clauses[clause]
+
+    def _lower(self) -> Iterator[Clause]:
+        """What the layout of the state makes true: a flag holds only where the one below it does."""
+        for column in self.place:
+            below = self.encoder.columns[self.graph.name(column)].below
+            if below is not None:
+                yield (column, False), (self.graph.var(below, Sort.BOOL), True)
+
+    def _flags_above(self) -> dict[Term, tuple[Term, ...]]:
+        """The flags of the state, each with those that hold only where it does."""
+        above: dict[Term, tuple[Term, ...]] = {c: () for c in self.place if self.graph.sort[c] is Sort.BOOL}
+        for column in reversed(above):
+            below = self.encoder.columns[self.graph.name(column)].below
+            if below is not None:
+                lower = self.graph.var(below, Sort.BOOL)
+                above[lower] = (*above[lower], column, *above[column])
+        return above
+
+    def _possible(self, term: Term) -> Term:
         """The term where flags that never hold do not."""
-        return substituted(self.graph, [term], self._never)[0] if self._never else term
+        found = self._without.get(term)
+        return substituted(self.graph, [term], self._without)[0] if found is None else found
+
+    def _known_at(self, kind: EventKind, term: Term) -> Term:
+        """The term where an event of the kind comes."""
+        return self.coming(kind).simplified(self.graph, self._possible(term))
 
     # --- pictures
 
@@ -213,12 +293,12 @@ class Machine:
             changed = tuple(column for column in kept if after[column] != column)
             if changed:
                 roots = (self.goes(kind, without), *(after[column] for column in changed))
-                view = self._seen(roots, kept, exact)
+                view = self._seen(kind, roots, kept, exact)
                 if view[0] != FALSE and view[1:] != changed:
                     steps.setdefault((changed, view), []).append(kind)
             bad = self.bad(kind, goal, without)
             if bad != FALSE:
-                view = self._seen((bad,), kept, exact)
+                view = self._seen(kind, (bad,), kept, exact)
                 if view[0] != FALSE:
                     misses.setdefault(view[0], []).append(kind)
         return Picture(
@@ -230,28 +310,23 @@ class Machine:
             tuple(Class(bad, {}, tuple(kinds)) for bad, kinds in misses.items()),
         )
 
-    def _seen(self, roots: tuple[Term, ...], kept: tuple[Term, ...], exact: bool) -> tuple[Term, ...]:
-        here = self._bits(kept)
-        mentioned = self._bits(roots) & self._state
-        facts = () if exact else tuple(self._facts.between(mentioned & ~here, here))
-        near = (mentioned | self._bits(facts)) & here
-        key = roots, facts, near, exact
+    def _seen(self, kind: EventKind, roots: tuple[Term, ...], kept: tuple[Term, ...], exact: bool) -> tuple[Term, ...]:
+        mentioned = self.graph.inputs_of(roots)
+        near = mentioned & self.graph.inputs_of(kept)
+        key = roots, near, exact
         if key not in self._views:
-            known = (self.graph.and_(roots[0], *facts), *roots[1:])
             keeps = [column for column in kept if self.graph.inputs[column] & near]
-            self._views[key] = localised(self.graph, known, keeps, self.encoder.columns, exact=exact)
-        return self._views[key]
-
-    def _bits(self, terms: Iterable[Term]) -> int:
-        bits = 0
-        for term in terms:
-            bits |= self.graph.inputs[term]
-        return bits
+            self._views[key] = localised(self.graph, roots, keeps, self.encoder.columns, exact=exact)
+        goes, *after = self._views[key]
+        values = self.coming(kind).values
+        far = (column for column in kept if column in values and not self.graph.inputs[column] & mentioned)
+        said = (column if values[column] else self.graph.not_(column) for column in far)
+        return self.graph.and_(goes, *said), *after
 
     def _judge(self, goal: Goal, kind: EventKind) -> tuple[Term, dict[Variable, list[Term]]]:
         if (goal.name, kind) not in self._judged:
             step = self.encoder.step(kind)
             broken, after = self.encoder.judged(step, step.wanted, goal.watches, goal.ghosts)
-            columns = {v: [self._known(t) for t in self.encoder.flat(v, s)] for v, s in after.items()}
-            self._judged[goal.name, kind] = self._known(broken), columns
+            columns = {variable: self._led_to(kind, variable, then) for variable, then in after.items()}
+            self._judged[goal.name, kind] = self._known_at(kind, broken), columns
         return self._judged[goal.name, kind]

@@ -12,10 +12,10 @@ from charter.verification.checks import checked
 from charter.verification.encode import Encoder
 from charter.verification.facts import Clause, Facts
 from charter.verification.invariants import of_facts
-from charter.verification.machine import Machine, goals_of
+from charter.verification.machine import Machine, goal_of, goals_of
 from charter.verification.pursue import Budget, Holds, Missed, Pursued, Undecided
 from charter.verification.recall import Recall
-from charter.verification.smt import codes_of
+from charter.verification.smt import Codes, codes_of
 from charter.verification.started import needing_start
 from charter.verification.trigger import occasions, with_probe
 from charter.verification.verdicts import Invariant, Proved, Refuted, Result, Unknown, Vacuous, Verdict
@@ -39,13 +39,17 @@ class Subject:
     program: Program
     facts: Facts
     machine: Machine
+    codes: Codes
     budget: Budget
     recall: Recall
 
     def pursued(self, program: Program, name: str) -> Pursued:
         """What comes of a requirement of the program, or of one that differs in what it requires."""
-        machine = self.machine if program is self.program else self.machine.requiring(goals_of(program))
-        goal, codes, real = machine.goals[name], codes_of(program), program is self.program
+        machine, real = self.machine, program is self.program
+        if not real:
+            required = next(each for each in program.requirements if each.name == name)
+            machine = machine.requiring({**machine.goals, name: goal_of(program, required)}.values())
+        goal, codes = machine.goals[name], self.codes.copy()
         return self.recall.pursue(machine, program, goal, codes, self.budget, shortest=real)
 
 
@@ -59,7 +63,7 @@ def subject_of(program: Program, settings: Settings) -> Subject:
         facts = facts if isinstance(clauses, Failed) else replace(facts, clauses=clauses)
     machine = Machine(encoder, goals_of(program), facts)
     machine.picture(NOTHING, machine.begins_with(NOTHING), ())  # every goal begins with it
-    return Subject(program, facts, machine, settings.budget, Recall(settings.cache))
+    return Subject(program, facts, machine, codes_of(program), settings.budget, Recall(settings.cache))
 
 
 def prove(program: Program, settings: Settings) -> Iterator[Result]:
@@ -91,7 +95,7 @@ def proved(subject: Subject, limits: Limits) -> Iterator[Result]:
 
 
 def _books(program: Program, encoder: Encoder, budget: Budget, facts: Facts) -> tuple[Clause, ...]:
-    return books(Machine(encoder, goals_of(program), facts), codes_of(program), budget.path)
+    return books(encoder, facts, codes_of(program), budget.path)
 
 
 def _checked(subject: Subject, name: str) -> Verdict:

@@ -35,6 +35,10 @@ class Codes:
     limits: tuple[int, ...]
     numbers: dict[str, int] = field(default_factory=dict)
 
+    def copy(self) -> "Codes":
+        """The same numbers, to which others may be added."""
+        return Codes(self.limits, dict(self.numbers))
+
     def of(self, text: str) -> int:
         """The number of a value that a policy writes."""
         if text not in self.numbers:

@@ -4,7 +4,7 @@ A term is a number: its place in the graph. Whatever it is made of stands before
 The graph has no quantifier and no function but those below, so it reads as SMT-LIB, and it can be computed (`values`).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NewType, TypeAlias, assert_never
@@ -74,6 +74,20 @@ class Graph:
     def name(self, var: Term) -> str:
         """The name of a variable."""
         return str(self.data[var])
+
+    def named_by(self, bits: int) -> Iterator[Term]:
+        """The variables that bits of `inputs` stand for."""
+        while bits:
+            least = bits & -bits
+            yield self.variables[least.bit_length() - 1]
+            bits ^= least
+
+    def inputs_of(self, terms: Iterable[Term]) -> int:
+        """The variables that terms mention, as bits."""
+        bits = 0
+        for term in terms:
+            bits |= self.inputs[term]
+        return bits
 
     def is_const(self, term: Term) -> bool:
         """Whether a term is a plain value."""
@@ -333,6 +347,27 @@ def substituted(graph: Graph, roots: Iterable[Term], made: dict[Term, Term]) -> 
         made[term] = term if tuple(args) == graph.args[term] else _remade(graph, term, args)
         todo.pop()
     return [made[root] for root in roots]
+
+
+def replaced(graph: Graph, roots: Iterable[Term], made: Mapping[Term, Term]) -> set[Term]:
+    """The variables that had to be replaced for the roots to become what they did; `made` as `substituted` left it."""
+    found: set[Term] = set()
+    seen: set[Term] = set()
+    todo = list(roots)
+    while todo:
+        term = todo.pop()
+        became = made.get(term, term)
+        if became == term or term in seen:
+            continue
+        seen.add(term)
+        args = graph.args[term]
+        if not args:
+            found.add(term)
+        elif became in (TRUE, FALSE) and graph.op[term] in (Op.AND, Op.OR):
+            todo += [a for a in args if made.get(a, a) == became][:1] or args
+        else:
+            todo += args
+    return found
 
 
 def _remade(graph: Graph, term: Term, args: Sequence[Term]) -> Term:

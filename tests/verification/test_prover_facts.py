@@ -13,7 +13,6 @@ from charter.verification.encode import Encoder
 from charter.verification.facts import Facts
 from charter.verification.generate import Size, draft
 from charter.verification.generate_events import conversation, outside
-from charter.verification.machine import Machine, goals_of
 from charter.verification.smt import codes_of
 from charter.verification.started import needing_start
 from charter.verification.symbols import columns, scalars
@@ -33,8 +32,7 @@ def program_of(rng: Random) -> Program:
 def test_the_facts_of_the_books_hold_in_every_state_that_brute_force_reaches(seed: int) -> None:
     program = program_of(Random(seed))
     encoder = Encoder(program)
-    machine = Machine(encoder, goals_of(program), Facts(needing_start(encoder)))
-    found = books(machine, codes_of(program), 20_000_000)
+    found = books(encoder, Facts(needing_start(encoder)), codes_of(program), 20_000_000)
     names = [[(encoder.graph.name(column), value) for column, value in clause] for clause in found]
     assert any(len(clause) == 1 for clause in names)
     about = [clause for clause in names if not any(name.startswith(OWN) for name, _ in clause)]
