@@ -87,7 +87,7 @@ class _Group:
     handle: int
     message: str
     signals: Signals
-    meaning: Mapping[str, tuple[int, bool]]
+    meaning: Mapping[str, tuple[tuple[int, ...], bool]]
     sentinel: str
 
 
@@ -125,8 +125,8 @@ class RuleKernel:
         beaten: set[int] = set()
         for group in self._groups[kind, stratum]:
             for name in _ask(group, group.message % group.signals(old, final, fields, now, fired)):
-                position, firing = group.meaning[name]
-                (fires if firing else beaten).add(position)
+                positions, firing = group.meaning[name]
+                (fires if firing else beaten).update(positions)
         return sorted(fires) if fires else (), sorted(beaten) if beaten else ()
 
 
@@ -188,7 +188,7 @@ def _group(group: Group, signals: Signals, loaded: Loaded, handles: Sequence[int
         handle=handles[loaded.ruleset],
         message=f'{{"sid":1,"id":1,"{GATE}":{loaded.gate}{properties}}}',
         signals=signals,
-        meaning={name: (rule.position, rule.fires) for name, rule in zip(loaded.names, group.rules, strict=True)},
+        meaning={name: (rule.positions, rule.fires) for name, rule in zip(loaded.names, group.rules, strict=True)},
         sentinel=loaded.sentinel,
     )
 

@@ -180,6 +180,19 @@ def test_a_guard_with_many_ways_to_hold_fires_once() -> None:
     assert len(kernel.step(everything_holds, Event(GO, {}, 0)).fired) == 4
 
 
+def test_clauses_that_hold_in_the_same_way_share_a_rule_and_all_fire() -> None:
+    first, second = fact("first", BOOL, False), fact("second", BOOL, False)
+    both, turned = And((read(first), read(second))), And((read(second), read(first)))
+    clauses = [rule("a", both), rule("b", read(first)), rule("c", turned), rule("d", Or((read(first), read(second))))]
+    made = going(clauses, [first, second])
+    ((group,),) = groups_of(made).values()
+    assert sorted(each.positions for each in group.rules) == [(0, 2), (1, 3), (3,)]
+    kernel = RuleKernel(made)
+    assert fired(kernel, made, first=True) == {"b", "d"}
+    assert fired(kernel, made, second=True) == {"d"}
+    assert fired(kernel, made, first=True, second=True) == {"a", "b", "c", "d"}
+
+
 # --- limits of the library -------------------------------------------------------------------------------------------
 
 
@@ -264,13 +277,14 @@ def test_a_message_left_behind_is_a_fault() -> None:
 
 
 def test_a_sentinel_that_is_not_last_is_a_fault() -> None:
-    made = going([rule("always"), rule("too")], [])
+    flag = fact("flag", BOOL, True)
+    made = going([rule("always"), rule("too", read(flag))], [flag])
     for position in range(2):
         kernel = RuleKernel(made)
         place, (group,) = next(iter(kernel._groups.items()))
         names = [*group.meaning, group.sentinel]
         sentinel = names[position]
-        meaning = {name: (0, True) for name in names if name != sentinel}
+        meaning = {name: ((0,), True) for name in names if name != sentinel}
         kernel._groups = {place: (replace(group, meaning=meaning, sentinel=sentinel),)}
         with pytest.raises(KernelFault, match="sentinel"):
             kernel.step(made.initial, Event(GO, {}, 0))
