@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from operator import attrgetter
 
 from charter.dsl.evaluate import Scope, number
-from charter.dsl.meaning import ClauseMeaning, ProgramMeaning, SiteMeaning, meaning_of
+from charter.dsl.meaning import ClauseMeaning, ProgramMeaning, SiteMeaning, Stratum, meaning_of
 from charter.dsl.program import (
     CHANGES,
     CLOSING,
@@ -172,8 +172,7 @@ def _fire(
     names: set[str] = set()
     writer: dict[Variable, str] = {}
     for stratum in meant.strata[event.kind]:
-        hold = [clause for first, clauses in stratum if first(scope) for clause in clauses if clause.rest(scope)]
-        hold.sort(key=attrgetter("turn"))
+        hold = _holding(stratum, scope)
         firing = [clause for clause in hold if names.isdisjoint(clause.overridden_by)]
         overridden += [clause for clause in hold if not names.isdisjoint(clause.overridden_by)]
         # what a rule reads stands before its stratum, so all is read before anything is written
@@ -189,6 +188,19 @@ def _fire(
     fired.sort(key=attrgetter("place"))
     overridden.sort(key=attrgetter("place"))
     return fired, tuple([clause.rule for clause in overridden]), conflicts, writer
+
+
+def _holding(stratum: Stratum, scope: Scope) -> list[ClauseMeaning]:
+    """The clauses whose guards hold, in their order. What several guards ask is asked once."""
+    hold, ahead = [*stratum.clauses], [stratum]
+    for here in ahead:  # it grows
+        for question, ways in here.questions.items():
+            there = ways.get(question(scope))
+            if there is not None:
+                hold += there.clauses
+                ahead.append(there)
+    hold.sort(key=attrgetter("turn"))
+    return hold
 
 
 def _out_of_range(program: Program, values: State, written: Iterable[Variable]) -> list[Broken]:
@@ -213,8 +225,8 @@ def _leave(program: Program, scope: Scope, fired: list[ClauseMeaning]) -> tuple[
     if not sites:
         return (), []
     sites.sort(key=attrgetter("place"))
-    acts = _merged([_act(site, scope) for site in sites])
-    outside = [broken for site in sites for broken in _outside(site, scope)]
+    acts = _merged([site.fixed or _act(site, scope) for site in sites])
+    outside = [broken for site in sites if site.computed for broken in _outside(site, scope)]
     kinds = {act.kind for act in acts}
     if kinds & {ActKind.ESCALATE, ActKind.END}:
         acts = [act for act in acts if act.kind not in (ActKind.ASK, ActKind.COLLECT)]
