@@ -6,6 +6,7 @@ spoken. Which clauses fire is asked of `Fire`, which the rule kernel answers.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter, itemgetter
 from typing import Protocol
 
 from charter.dsl.program import (
@@ -27,7 +28,16 @@ from charter.dsl.program import (
     used,
 )
 from charter.dsl.types import Value
-from charter.engine.evaluator_program import CompiledClause, CompiledKind, Evaluator, Identity, Reasons, Seen, Variables
+from charter.engine.evaluator_program import (
+    CompiledClause,
+    CompiledKind,
+    Evaluator,
+    Identity,
+    Placed,
+    Reasons,
+    Seen,
+    Variables,
+)
 
 
 class Fire(Protocol):
@@ -79,10 +89,10 @@ def execute(evaluator: Evaluator, state: State, event: Event, fire: Fire) -> Exe
     broken = [NO_CONFLICT] * conflicts + [IN_RANGE] * kind.out_of_range(final)
     acts: tuple[Act, ...] = ()
     if fired and not over:
-        broken += [IN_RANGE] * sum(clause.outside(old, final, fields, now) for clause in fired if clause.outside)
+        broken += [IN_RANGE] * sum([clause.outside(old, final, fields, now) for clause in fired if clause.outside])
         acts, excluded = _leaving(evaluator, old, _wanted(fired, old, final, fields, now))
         broken += excluded
-    rules, beaten = tuple(clause.rule for clause in fired), tuple(clause.rule for clause in overridden)
+    rules, beaten = tuple([clause.rule for clause in fired]), tuple([clause.rule for clause in overridden])
     if not broken:
         broken = _observe(evaluator, kind, event, old, final, acts, judged=not over)
         if not broken:
@@ -131,33 +141,30 @@ def _rules(
                 written.add(variable)
                 final[variable] = value
         fired += clauses
-        names.update(clause.rule for clause in clauses)
-    fired.sort(key=_rank)
-    overridden.sort(key=_rank)
+        names.update([clause.rule for clause in clauses])
+    fired.sort(key=_RANK)
+    overridden.sort(key=_RANK)
     return fired, overridden, conflicts
 
 
-def _rank(clause: CompiledClause) -> int:
-    return clause.rank
+_RANK, _PLACE = attrgetter("rank"), itemgetter(0)
 
 
 def _wanted(fired: list[CompiledClause], old: State, final: State, fields: Seen, now: int) -> dict[Identity, Reasons]:
     """The acts of these clauses in leaving order, equal ones merged at the place of the first."""
-    placed: list[tuple[tuple[int, int], tuple[Identity, Reasons]]] = []
+    placed: list[Placed] = []
     for clause in fired:
-        if clause.order:
+        if clause.constant is not None:
+            placed += clause.constant
+        else:
             placed += zip(clause.order, clause.acts(old, final, fields, now), strict=True)
-    placed.sort(key=_place)
+    placed.sort(key=_PLACE)
     wanted: dict[Identity, Reasons] = {}
     for _, (act, reasons) in placed:
         known = wanted.setdefault(act, reasons)
         if known is not reasons:
             wanted[act] = tuple(dict.fromkeys(known + reasons))
     return wanted
-
-
-def _place(placed: tuple[tuple[int, int], object]) -> tuple[int, int]:
-    return placed[0]
 
 
 def _leaving(evaluator: Evaluator, old: State, wanted: dict[Identity, Reasons]) -> tuple[tuple[Act, ...], list[str]]:
