@@ -32,7 +32,7 @@ from charter.dsl.types import Value
 from charter.dsl.values import spell
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # to freeze it would cost more than all else that a small step does with it
 class Scope:
     """What an expression can see: old and final variables, and the fields of what is observed."""
 

@@ -8,8 +8,9 @@ What the rules want is judged as a whole; if any of it is broken, the safe stop 
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from operator import attrgetter
+from typing import NamedTuple
 
 from charter.dsl.evaluate import Scope, number
 from charter.dsl.meaning import ClauseMeaning, ProgramMeaning, SiteMeaning, Stratum, meaning_of
@@ -52,8 +53,10 @@ class Broken:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+_NOTHING: State = {}
+
+
+class Outcome(NamedTuple):
     """What one step did.
 
     `old` is what rules read as old values. `fired` and `overridden` are rules in the order of the program. `broken` is
@@ -67,14 +70,14 @@ class Outcome:
     overridden: tuple[str, ...] = ()
     broken: tuple[Broken, ...] = ()
     dropped: str | None = None
-    old: State = field(default_factory=dict)
+    old: State = _NOTHING
 
 
 def step(program: Program, state: State, event: Event) -> Outcome:
     """What `event` does to a conversation in `state`."""
-    if not possible(program, state, event):
-        return Outcome(state, dropped=f"`{event.kind}` cannot come now")
     meant = meaning_of(program)
+    if not _possible(meant, state, event):
+        return Outcome(state, dropped=f"`{event.kind}` cannot come now")
     old = _arrive(meant, _open(program, meant, state, event), event)
     values = dict(old)
     scope = Scope(old, values, event.fields, event.now)
@@ -91,7 +94,7 @@ def step(program: Program, state: State, event: Event) -> Outcome:
         if not broken:
             return Outcome(values, acts, rules, overridden, (), None, old)
     stopped = safe_stop(program, state, event, tuple(broken))
-    return replace(stopped, fired=rules, overridden=overridden)
+    return stopped._replace(fired=rules, overridden=overridden)
 
 
 def safe_stop(program: Program, state: State, event: Event, broken: tuple[Broken, ...]) -> Outcome:
@@ -111,7 +114,7 @@ def safe_stop(program: Program, state: State, event: Event, broken: tuple[Broken
 
 def possible(program: Program, state: State, event: Event) -> bool:
     """Whether the environment lets this event come in this state; it is the same list that proofs assume."""
-    return meaning_of(program).possible[event.kind](Scope(state, state, event.fields, event.now)) is True
+    return _possible(meaning_of(program), state, event)
 
 
 def trusted(program: Program, state: State, event: Event) -> bool:
@@ -136,6 +139,10 @@ def replays(program: Program, events: Iterable[Event]) -> list[Outcome]:
         outcomes.append(step(program, state, event))
         state = outcomes[-1].state
     return outcomes
+
+
+def _possible(meant: ProgramMeaning, state: State, event: Event) -> bool:
+    return meant.possible[event.kind](Scope(state, state, event.fields, event.now)) is True
 
 
 # --- opening and arrival ---------------------------------------------------------------------------------------------
@@ -173,6 +180,8 @@ def _fire(
     writer: dict[Variable, str] = {}
     for stratum in meant.strata[event.kind]:
         hold = _holding(stratum, scope)
+        if not hold:
+            continue
         firing = [clause for clause in hold if names.isdisjoint(clause.overridden_by)]
         overridden += [clause for clause in hold if not names.isdisjoint(clause.overridden_by)]
         # what a rule reads stands before its stratum, so all is read before anything is written
@@ -311,7 +320,9 @@ def _observe(
     broken: dict[str, Broken] = {}
 
     def at(moment: Seen, scope: Scope) -> None:
-        for watch in meant.watches.get(moment, ()):
+        if moment not in meant.watches:
+            return
+        for watch in meant.watches[moment]:
             fact = watch.changed
             if fact is not None and scope.old[fact] == values[fact]:
                 continue
@@ -326,7 +337,7 @@ def _observe(
     at(CHANGES, scope)
     at(SETTLED, scope)
     for act in acts:
-        at((act.kind.value, act.name), replace(scope, its=dict(act.args)))
+        at((act.kind.value, act.name), Scope(scope.old, values, dict(act.args), scope.now))
     at(FINISHED, scope)
     if closes and (values[OVER] or not meant.waiting(scope)):
         at(CLOSING, scope)

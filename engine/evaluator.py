@@ -5,9 +5,8 @@ spoken. Which clauses fire is asked of `Fire`, which the rule kernel answers.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from operator import attrgetter, itemgetter
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from charter.dsl.program import (
     IN_RANGE,
@@ -59,8 +58,7 @@ class Fire(Protocol):
     ) -> tuple[Sequence[int], Sequence[int]]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Executed:
+class Executed(NamedTuple):
     """What one step did, as the engine reads it; the fields mean what they mean in `semantics.Outcome`.
 
     `broken` are names only, in the order found, with a built-in as often as it was broken.
