@@ -168,6 +168,9 @@ def _arrive(meant: ProgramMeaning, opened: dict[Variable, Value], event: Event) 
 # --- rules -----------------------------------------------------------------------------------------------------------
 
 
+_TURN, _PLACE = attrgetter("turn"), attrgetter("place")
+
+
 def _fire(
     meant: ProgramMeaning, values: dict[Variable, Value], scope: Scope, event: Event
 ) -> tuple[list[ClauseMeaning], tuple[str, ...], list[Broken], Iterable[Variable]]:
@@ -182,8 +185,9 @@ def _fire(
         hold = _holding(stratum, scope)
         if not hold:
             continue
-        firing = [clause for clause in hold if names.isdisjoint(clause.overridden_by)]
-        overridden += [clause for clause in hold if not names.isdisjoint(clause.overridden_by)]
+        firing = [clause for clause in hold if names.isdisjoint(clause.overridden_by)] if names else hold
+        if len(firing) < len(hold):
+            overridden += [clause for clause in hold if not names.isdisjoint(clause.overridden_by)]
         # what a rule reads stands before its stratum, so all is read before anything is written
         writes = [(clause, variable, value(scope)) for clause in firing for variable, value in clause.writes]
         for clause, variable, value in writes:
@@ -194,21 +198,20 @@ def _fire(
             values[variable] = value
         fired += firing
         names.update([clause.rule for clause in firing])
-    fired.sort(key=attrgetter("place"))
-    overridden.sort(key=attrgetter("place"))
+    fired.sort(key=_PLACE)
+    overridden.sort(key=_PLACE)
     return fired, tuple([clause.rule for clause in overridden]), conflicts, writer
 
 
 def _holding(stratum: Stratum, scope: Scope) -> list[ClauseMeaning]:
     """The clauses whose guards hold, in their order. What several guards ask is asked once."""
-    hold, ahead = [*stratum.clauses], [stratum]
-    for here in ahead:  # it grows
-        for question, ways in here.questions.items():
-            there = ways.get(question(scope))
-            if there is not None:
-                hold += there.clauses
-                ahead.append(there)
-    hold.sort(key=attrgetter("turn"))
+    hold, ahead = [*stratum.clauses], [*stratum.questions.items()]
+    for question, ways in ahead:  # it grows
+        there = ways.get(question(scope))
+        if there is not None:
+            hold += there.clauses
+            ahead += there.questions.items()
+    hold.sort(key=_TURN)
     return hold
 
 
@@ -233,14 +236,20 @@ def _leave(program: Program, scope: Scope, fired: list[ClauseMeaning]) -> tuple[
     sites = [site for clause in fired for site in clause.acts]
     if not sites:
         return (), []
-    sites.sort(key=attrgetter("place"))
+    sites.sort(key=_PLACE)
     acts = _merged([site.fixed or _act(site, scope) for site in sites])
     outside = [broken for site in sites if site.computed for broken in _outside(site, scope)]
     kinds = {act.kind for act in acts}
-    if kinds & {ActKind.ESCALATE, ActKind.END}:
+    if not kinds.isdisjoint(_ENDING):
         acts = [act for act in acts if act.kind not in (ActKind.ASK, ActKind.COLLECT)]
-    acts, excess = _within_bounds(program, scope.old, acts)
-    return tuple(acts), outside + _exclusions(program, acts) + excess
+    acts, excess = (acts, []) if kinds.isdisjoint(_BOUNDED) else _within_bounds(program, scope.old, acts)
+    excluded = [] if kinds.isdisjoint(_EXCLUDING) else _exclusions(program, acts)
+    return tuple(acts), outside + excluded + excess
+
+
+_ENDING = frozenset({ActKind.ESCALATE, ActKind.END})
+_BOUNDED = frozenset({ActKind.ASK, ActKind.CALL, ActKind.ESCALATE})
+_EXCLUDING = frozenset({ActKind.ESCALATE, ActKind.COLLECT, ActKind.END})
 
 
 def _act(site: SiteMeaning, scope: Scope) -> Act:
@@ -318,11 +327,10 @@ def _observe(
     """Makes `values`, which `scope` reads, those after all moments of the step: the requirements that they break, each
     once; books only, unless requirements are judged."""
     broken: dict[str, Broken] = {}
+    watches = meant.watches
 
     def at(moment: Seen, scope: Scope) -> None:
-        if moment not in meant.watches:
-            return
-        for watch in meant.watches[moment]:
+        for watch in watches[moment]:
             fact = watch.changed
             if fact is not None and scope.old[fact] == values[fact]:
                 continue
@@ -333,13 +341,17 @@ def _observe(
                 broken.setdefault(watch.requirement, Broken(watch.requirement, detail))
             values.update([(variable, value(scope)) for variable, value in watch.updates])
 
-    at(arrival(event.kind), scope)
-    at(CHANGES, scope)
-    at(SETTLED, scope)
+    for moment in (arrival(event.kind), CHANGES, SETTLED):
+        if moment in watches:
+            at(moment, scope)
     for act in acts:
-        at((act.kind.value, act.name), Scope(scope.old, values, dict(act.args), scope.now))
-    at(FINISHED, scope)
+        moment = act.kind.value, act.name
+        if moment in watches:
+            at(moment, Scope(scope.old, values, dict(act.args), scope.now))
+    if FINISHED in watches:
+        at(FINISHED, scope)
     if closes and (values[OVER] or not meant.waiting(scope)):
-        at(CLOSING, scope)
+        if CLOSING in watches:
+            at(CLOSING, scope)
         values[TURN_OPEN] = False
     return list(broken.values())
