@@ -4,7 +4,7 @@ It is the engine's own reading of `program.py`, independent of `dsl/semantics.py
 spoken. Which clauses fire is asked of `Fire`, which the rule kernel answers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from operator import attrgetter, itemgetter
 from typing import NamedTuple, Protocol
 
@@ -33,16 +33,15 @@ from charter.engine.evaluator_program import (
     Evaluator,
     Identity,
     Placed,
-    Reasons,
     Seen,
     Variables,
 )
 
 
 class Fire(Protocol):
-    """Decides one stratum: the positions of the clauses that fire, and of those whose guard holds but are overridden.
+    """Decides one stratum: the clauses that fire, and those whose guard holds but are overridden, in any order.
 
-    `fired` are the rules that fired in earlier strata. Both answers are in the order of the program.
+    `fired` are the rules that fired in earlier strata.
     """
 
     def __call__(
@@ -55,7 +54,7 @@ class Fire(Protocol):
         now: int,
         fired: set[str],
         /,
-    ) -> tuple[Sequence[int], Sequence[int]]: ...
+    ) -> tuple[Sequence[CompiledClause], Sequence[CompiledClause]]: ...
 
 
 class Executed(NamedTuple):
@@ -125,14 +124,14 @@ def _rules(
     names: set[str] = set()
     written: set[Variable] = set()
     conflicts = 0
-    for number, stratum in enumerate(kind.strata):
-        chosen, beaten = fire(event.kind, number, old, final, fields, now, names)
-        if not chosen and not beaten:
+    for number in range(len(kind.strata)):
+        clauses, beaten = fire(event.kind, number, old, final, fields, now, names)
+        overridden += beaten
+        if not clauses:
             continue
-        overridden += [stratum[i] for i in beaten]
-        clauses = [stratum[i] for i in chosen]
         # All read what stood before the stratum, so every value is computed before the first is written.
-        writes = [(clause, clause.values(old, final, fields, now)) for clause in clauses if clause.targets]
+        writing = sorted([clause for clause in clauses if clause.targets], key=_TURN)
+        writes = [(clause, clause.values(old, final, fields, now)) for clause in writing]
         for clause, values in writes:
             for variable, value in zip(clause.targets, values, strict=True):
                 conflicts += variable in written and final[variable] != value
@@ -145,37 +144,39 @@ def _rules(
     return fired, overridden, conflicts
 
 
-_RANK, _PLACE = attrgetter("rank"), itemgetter(0)
+_RANK, _TURN, _PLACE = attrgetter("rank"), attrgetter("turn"), itemgetter(0)
 
 
-def _wanted(fired: list[CompiledClause], old: State, final: State, fields: Seen, now: int) -> dict[Identity, Reasons]:
+def _wanted(fired: list[CompiledClause], old: State, final: State, fields: Seen, now: int) -> Iterable[Act]:
     """The acts of these clauses in leaving order, equal ones merged at the place of the first."""
     placed: list[Placed] = []
     for clause in fired:
         if clause.constant is not None:
             placed += clause.constant
         else:
-            placed += zip(clause.order, clause.acts(old, final, fields, now), strict=True)
+            acts = clause.acts(old, final, fields, now)
+            placed += [(at, (which, Act(*which, why))) for at, (which, why) in zip(clause.order, acts, strict=True)]
     placed.sort(key=_PLACE)
-    wanted: dict[Identity, Reasons] = {}
-    for _, (act, reasons) in placed:
-        known = wanted.setdefault(act, reasons)
-        if known is not reasons:
-            wanted[act] = tuple(dict.fromkeys(known + reasons))
-    return wanted
+    wanted: dict[Identity, Act] = {}
+    for _, (which, act) in placed:
+        known = wanted.setdefault(which, act)
+        if known.reasons != act.reasons:
+            wanted[which] = Act(*which, tuple(dict.fromkeys(known.reasons + act.reasons)))
+    return wanted.values()
 
 
-def _leaving(evaluator: Evaluator, old: State, wanted: dict[Identity, Reasons]) -> tuple[tuple[Act, ...], list[str]]:
+def _leaving(evaluator: Evaluator, old: State, wanted: Iterable[Act]) -> tuple[tuple[Act, ...], list[str]]:
     """The acts that leave, and the built-ins that they break: what excludes each other, and uses beyond a bound."""
-    if not wanted:
-        return (), []
-    kinds = {kind for kind, _, _ in wanted}
+    kinds = {act.kind for act in wanted}
+    if kinds.isdisjoint(_LIMITED):
+        return tuple(wanted), []
     ending = ActKind.END in kinds or ActKind.ESCALATE in kinds
     spent: dict[str, int] = {}
     told: set[str] = set()
     leaving: list[Act] = []
     excess = 0
-    for (kind, name, args), reasons in wanted.items():
+    for act in wanted:
+        kind, name = act.kind, act.name
         if ending and kind in (ActKind.ASK, ActKind.COLLECT):
             continue
         if kind is ActKind.ESCALATE and _count(old[tried(name)]) >= evaluator.tries[name]:
@@ -190,9 +191,12 @@ def _leaving(evaluator: Evaluator, old: State, wanted: dict[Identity, Reasons]) 
                 continue
             else:
                 told.add(name)
-                kind = ActKind.EXHAUSTED
-        leaving.append(Act(kind, name, args, reasons))
+                act = Act(ActKind.EXHAUSTED, name, act.args, act.reasons)
+        leaving.append(act)
     return tuple(leaving), _exclusions(evaluator, leaving) + [WITHIN_BOUNDS] * excess
+
+
+_LIMITED = frozenset({ActKind.ASK, ActKind.CALL, ActKind.COLLECT, ActKind.ESCALATE, ActKind.END})
 
 
 def _count(value: Value) -> int:

@@ -9,6 +9,7 @@ from charter.dsl.program import (
     LEAVING_RANK,
     SAFE_STOPS,
     TRUE,
+    Act,
     ActKind,
     ActSite,
     Arrival,
@@ -59,14 +60,15 @@ Computed: TypeAlias = Callable[[State, State, Seen, int], Value]
 Several: TypeAlias = Callable[[State, State, Seen, int], tuple[Value, ...]]
 Identity: TypeAlias = tuple[ActKind, str, tuple[tuple[str, Value], ...]]
 Reasons: TypeAlias = tuple[str, ...]
-Placed: TypeAlias = tuple[tuple[int, int], tuple[Identity, Reasons]]
+Placed: TypeAlias = tuple[tuple[int, int], tuple[Identity, Act]]
 Watches: TypeAlias = Callable[[State, Variables, Seen, int, dict[str, None], bool], None]
 """Runs the watches of a moment on the final variables and names what breaks; requirements only if they are judged."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledClause:
-    """A clause. `rank` is its rule's place in the program, `order` where its acts stand among those that leave.
+    """A clause. `rank` is its rule's place in the program, `turn` its place in the stratum, `order` where its acts
+    stand among those that leave.
 
     `constant` are its acts where nothing in them is computed; else they are what `acts` gives, in the same order.
     `outside` counts the computed arguments outside their types; None where no argument is computed.
@@ -74,6 +76,7 @@ class CompiledClause:
 
     rule: str
     rank: int
+    turn: int
     targets: tuple[Variable, ...]
     values: Several
     order: tuple[tuple[int, int], ...]
@@ -179,6 +182,7 @@ def _linked_kind(
                 CompiledClause(
                     rule=clause.rule,
                     rank=rank[clause.rule],
+                    turn=turn,
                     targets=tuple(write.variable for write in clause.writes),
                     values=functions[values],
                     order=tuple(_order(site) for site in clause.acts),
@@ -186,7 +190,7 @@ def _linked_kind(
                     acts=functions[acts],
                     outside=None if outside is None else functions[outside],
                 )
-                for clause, (values, acts, outside) in zip(stratum, own, strict=True)
+                for turn, (clause, (values, acts, outside)) in enumerate(zip(stratum, own, strict=True))
             )
             for stratum, own in zip(strata, names.strata, strict=True)
         ),
@@ -207,7 +211,7 @@ def _constant(clause: Clause) -> tuple[Placed, ...] | None:
         if len(args) < len(site.args) or not (site.reason is None or isinstance(site.reason, Const)):
             return None
         reasons = () if site.reason is None else (str(site.reason.value),)
-        placed.append((_order(site), ((site.kind, site.name, args), reasons)))
+        placed.append((_order(site), ((site.kind, site.name, args), Act(site.kind, site.name, args, reasons))))
     return tuple(placed)
 
 

@@ -21,7 +21,7 @@ from durable_rules_engine import (
 
 from charter.dsl.program import Event, EventKind, Program, State
 from charter.engine.evaluator import Executed, execute
-from charter.engine.evaluator_program import Seen, compiled
+from charter.engine.evaluator_program import CompiledClause, Evaluator, Seen, compiled
 from charter.engine.evaluator_source import Source
 from charter.engine.rule_kernel_groups import Group, Loaded, Place, groups_of, rulesets
 from charter.engine.rule_kernel_messages import message, trial
@@ -77,18 +77,19 @@ class _Group:
     handle: int
     message: Message
     trial: str
-    meaning: Mapping[str, tuple[tuple[int, ...], bool]]
+    meaning: Mapping[str, tuple[tuple[CompiledClause, ...], bool]]
     sentinel: str
 
 
 class RuleKernel:
     """One program in this process. Not for two threads at once: a ruleset holds one message at a time."""
 
-    __slots__ = ("_evaluator", "_groups")
+    __slots__ = ("_evaluator", "_groups", "_repeating")
 
     def __init__(self, program: Program) -> None:
         self._evaluator = compiled(program)
-        self._groups = _loaded(program)
+        self._groups = _loaded(program, self._evaluator)
+        self._repeating = {place for place, stratum in self._groups.items() if _repeats(stratum)}
 
     def step(self, state: State, event: Event) -> Executed:
         """What `event` does to a conversation in `state`. After a `KernelFault` the kernel must be replaced."""
@@ -110,14 +111,23 @@ class RuleKernel:
         now: int,
         fired: set[str],
         /,
-    ) -> tuple[Sequence[int], Sequence[int]]:
-        fires: set[int] = set()
-        beaten: set[int] = set()
+    ) -> tuple[Sequence[CompiledClause], Sequence[CompiledClause]]:
+        fires: list[CompiledClause] = []
+        beaten: list[CompiledClause] = []
         for group in self._groups[kind, stratum]:
             for name in _ask(group, group.message(old, final, fields, now, fired)):
-                positions, firing = group.meaning[name]
-                (fires if firing else beaten).update(positions)
-        return sorted(fires) if fires else (), sorted(beaten) if beaten else ()
+                clauses, firing = group.meaning[name]
+                if firing:
+                    fires += clauses
+                else:
+                    beaten += clauses
+        if (kind, stratum) in self._repeating:
+            return _once(fires), _once(beaten)
+        return fires, beaten
+
+
+def _once(clauses: Sequence[CompiledClause]) -> Sequence[CompiledClause]:
+    return list({clause.turn: clause for clause in clauses}.values())
 
 
 def _ask(group: _Group, message: str) -> list[str]:
@@ -138,11 +148,13 @@ def _answers(group: _Group, message: str) -> list[str]:
         raise KernelFault("a message fired nothing, not even the sentinel")
     names: list[str] = []
     answer = started[1]
-    while answer is not None:
+    for _ in range(len(group.meaning) + 1):
         names.append(answer[2:6])
-        if len(names) > len(group.meaning) + 1:
-            raise KernelFault("a rule fired twice")
         answer = complete_and_start_action(handle, session)
+        if answer is None:
+            break
+    else:
+        raise KernelFault("a rule fired twice")
     if names.pop() != group.sentinel or group.sentinel in names:
         raise KernelFault("the sentinel did not fire last, once")
     status, _ = retract_fact(handle, _RETRACTED)
@@ -154,7 +166,13 @@ def _answers(group: _Group, message: str) -> list[str]:
 # --- loading ---------------------------------------------------------------------------------------------------------
 
 
-def _loaded(program: Program) -> Mapping[Place, tuple[_Group, ...]]:
+def _repeats(stratum: Sequence[_Group]) -> bool:
+    """Whether a clause of the stratum has several rules, of which more than one may fire."""
+    turns = [clause.turn for group in stratum for clauses, _ in group.meaning.values() for clause in clauses]
+    return len(turns) > len(set(turns))
+
+
+def _loaded(program: Program, evaluator: Evaluator) -> Mapping[Place, tuple[_Group, ...]]:
     """Creates the rulesets of the program, and compiles the signals that they test."""
     grouped = groups_of(program)
     definitions, places = rulesets(group for stratum in grouped.values() for group in stratum)
@@ -169,18 +187,21 @@ def _loaded(program: Program) -> Mapping[Place, tuple[_Group, ...]]:
     functions: Mapping[str, Message] = source.compiled()
     return {
         place: tuple(
-            _group(group, at, functions[name], handles[at.ruleset])
+            _group(group, at, functions[name], handles[at.ruleset], evaluator.kinds[place[0]].strata[place[1]])
             for (group, at), name in zip(stratum, names[place], strict=True)
         )
         for place, stratum in standing.items()
     }
 
 
-def _group(group: Group, at: Loaded, message: Message, handle: int) -> _Group:
+def _group(group: Group, at: Loaded, message: Message, handle: int, stratum: Sequence[CompiledClause]) -> _Group:
     return _Group(
         handle=handle,
         message=message,
         trial=trial(group, at.gate),
-        meaning={name: (rule.positions, rule.fires) for name, rule in zip(at.names, group.rules, strict=True)},
+        meaning={
+            name: (tuple(stratum[i] for i in rule.positions), rule.fires)
+            for name, rule in zip(at.names, group.rules, strict=True)
+        },
         sentinel=at.sentinel,
     )
