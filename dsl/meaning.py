@@ -1,5 +1,6 @@
 """A program with its expressions as functions: what `semantics.py` walks. It is made once for each program."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -20,6 +21,7 @@ from charter.dsl.program import (
     Lifetime,
     Not,
     Program,
+    Read,
     Seen,
     State,
     Variable,
@@ -121,10 +123,13 @@ def _meaning_of(program: Program) -> ProgramMeaning:
 
 
 def _stratum(program: Program, stratum: tuple[Clause, ...], shared: Shared, acts: dict[Act, Act]) -> Stratum:
+    guards = [[_question(condition) for condition in _conditions(clause.guard)] for clause in stratum]
+    often = Counter(question for guard in guards for question in guard)
     start = Stratum()
-    for turn, clause in enumerate(stratum):
+    for turn, (clause, guard) in enumerate(zip(stratum, guards, strict=True)):
         here = start
-        for asked, answer in map(_question, _conditions(clause.guard)):
+        # A mere read does not rely on the conditions before it: these come first, the commonest before all.
+        for asked, answer in sorted(guard, key=lambda each: -often[each] if isinstance(each[0], Read) else 0):
             here = here.questions.setdefault(meaning(asked, shared), {}).setdefault(answer, Stratum())
         here.clauses.append(_clause(program, clause, turn, shared, acts))
     return start
