@@ -24,6 +24,7 @@ from charter.dsl.program import (
     Size,
     State,
     Text,
+    Variable,
     With,
     Without,
     type_of,
@@ -32,7 +33,7 @@ from charter.dsl.types import Value
 from charter.dsl.values import spell
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # to freeze it would cost more than all else that a small step does with it
 class Scope:
     """What an expression can see: old and final variables, and the fields of what is observed."""
 
@@ -101,6 +102,10 @@ def _meaning(expr: Expr, shared: Shared) -> Meaning:
             return _all([meaning(part, shared) for part in parts])
         case Or(parts):
             return _any([meaning(part, shared) for part in parts])
+        case Compare(op, Read(variable, _, old=False), Const(value)):
+            return _compared(_COMPARISONS[op], variable, value)
+        case Compare(op, Read(variable, _, old=False), Its(name)) if name != "now":
+            return _compared_with_its(_COMPARISONS[op], variable, name)
         case Compare(op, left, right):
             return _both(_COMPARISONS[op], meaning(left, shared), meaning(right, shared))
         case Arithmetic(op, left, right):
@@ -123,6 +128,15 @@ def _meaning(expr: Expr, shared: Shared) -> Meaning:
 
 def _both(of: Callable[[Any, Any], Value], left: Meaning, right: Meaning) -> Meaning:
     return lambda scope: of(left(scope), right(scope))
+
+
+def _compared(of: Callable[[Any, Any], bool], variable: Variable, value: Value) -> Meaning:
+    """As `_both`, without a call for each side: most comparisons are such."""
+    return lambda scope: of(scope.final[variable], value)
+
+
+def _compared_with_its(of: Callable[[Any, Any], bool], variable: Variable, name: str) -> Meaning:
+    return lambda scope: of(scope.final[variable], scope.its[name])
 
 
 def _all(conditions: list[Meaning]) -> Meaning:

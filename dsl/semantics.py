@@ -8,11 +8,12 @@ What the rules want is judged as a whole; if any of it is broken, the safe stop 
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from operator import attrgetter
+from typing import NamedTuple
 
 from charter.dsl.evaluate import Scope, number
-from charter.dsl.meaning import ClauseMeaning, ProgramMeaning, SiteMeaning, meaning_of
+from charter.dsl.meaning import ClauseMeaning, ProgramMeaning, SiteMeaning, Stratum, meaning_of
 from charter.dsl.program import (
     CHANGES,
     CLOSING,
@@ -52,8 +53,10 @@ class Broken:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+_NOTHING: State = {}
+
+
+class Outcome(NamedTuple):
     """What one step did.
 
     `old` is what rules read as old values. `fired` and `overridden` are rules in the order of the program. `broken` is
@@ -67,14 +70,14 @@ class Outcome:
     overridden: tuple[str, ...] = ()
     broken: tuple[Broken, ...] = ()
     dropped: str | None = None
-    old: State = field(default_factory=dict)
+    old: State = _NOTHING
 
 
 def step(program: Program, state: State, event: Event) -> Outcome:
     """What `event` does to a conversation in `state`."""
-    if not possible(program, state, event):
-        return Outcome(state, dropped=f"`{event.kind}` cannot come now")
     meant = meaning_of(program)
+    if not _possible(meant, state, event):
+        return Outcome(state, dropped=f"`{event.kind}` cannot come now")
     old = _arrive(meant, _open(program, meant, state, event), event)
     values = dict(old)
     scope = Scope(old, values, event.fields, event.now)
@@ -91,7 +94,7 @@ def step(program: Program, state: State, event: Event) -> Outcome:
         if not broken:
             return Outcome(values, acts, rules, overridden, (), None, old)
     stopped = safe_stop(program, state, event, tuple(broken))
-    return replace(stopped, fired=rules, overridden=overridden)
+    return stopped._replace(fired=rules, overridden=overridden)
 
 
 def safe_stop(program: Program, state: State, event: Event, broken: tuple[Broken, ...]) -> Outcome:
@@ -111,7 +114,7 @@ def safe_stop(program: Program, state: State, event: Event, broken: tuple[Broken
 
 def possible(program: Program, state: State, event: Event) -> bool:
     """Whether the environment lets this event come in this state; it is the same list that proofs assume."""
-    return meaning_of(program).possible[event.kind](Scope(state, state, event.fields, event.now)) is True
+    return _possible(meaning_of(program), state, event)
 
 
 def trusted(program: Program, state: State, event: Event) -> bool:
@@ -138,6 +141,10 @@ def replays(program: Program, events: Iterable[Event]) -> list[Outcome]:
     return outcomes
 
 
+def _possible(meant: ProgramMeaning, state: State, event: Event) -> bool:
+    return meant.possible[event.kind](Scope(state, state, event.fields, event.now)) is True
+
+
 # --- opening and arrival ---------------------------------------------------------------------------------------------
 
 
@@ -161,6 +168,9 @@ def _arrive(meant: ProgramMeaning, opened: dict[Variable, Value], event: Event) 
 # --- rules -----------------------------------------------------------------------------------------------------------
 
 
+_TURN, _PLACE = attrgetter("turn"), attrgetter("place")
+
+
 def _fire(
     meant: ProgramMeaning, values: dict[Variable, Value], scope: Scope, event: Event
 ) -> tuple[list[ClauseMeaning], tuple[str, ...], list[Broken], Iterable[Variable]]:
@@ -172,10 +182,12 @@ def _fire(
     names: set[str] = set()
     writer: dict[Variable, str] = {}
     for stratum in meant.strata[event.kind]:
-        hold = [clause for first, clauses in stratum if first(scope) for clause in clauses if clause.rest(scope)]
-        hold.sort(key=attrgetter("turn"))
-        firing = [clause for clause in hold if names.isdisjoint(clause.overridden_by)]
-        overridden += [clause for clause in hold if not names.isdisjoint(clause.overridden_by)]
+        hold = _holding(stratum, scope)
+        if not hold:
+            continue
+        firing = [clause for clause in hold if names.isdisjoint(clause.overridden_by)] if names else hold
+        if len(firing) < len(hold):
+            overridden += [clause for clause in hold if not names.isdisjoint(clause.overridden_by)]
         # what a rule reads stands before its stratum, so all is read before anything is written
         writes = [(clause, variable, value(scope)) for clause in firing for variable, value in clause.writes]
         for clause, variable, value in writes:
@@ -186,9 +198,21 @@ def _fire(
             values[variable] = value
         fired += firing
         names.update([clause.rule for clause in firing])
-    fired.sort(key=attrgetter("place"))
-    overridden.sort(key=attrgetter("place"))
+    fired.sort(key=_PLACE)
+    overridden.sort(key=_PLACE)
     return fired, tuple([clause.rule for clause in overridden]), conflicts, writer
+
+
+def _holding(stratum: Stratum, scope: Scope) -> list[ClauseMeaning]:
+    """The clauses whose guards hold, in their order. What several guards ask is asked once."""
+    hold, ahead = [*stratum.clauses], [*stratum.questions.items()]
+    for question, ways in ahead:  # it grows
+        there = ways.get(question(scope))
+        if there is not None:
+            hold += there.clauses
+            ahead += there.questions.items()
+    hold.sort(key=_TURN)
+    return hold
 
 
 def _out_of_range(program: Program, values: State, written: Iterable[Variable]) -> list[Broken]:
@@ -212,14 +236,20 @@ def _leave(program: Program, scope: Scope, fired: list[ClauseMeaning]) -> tuple[
     sites = [site for clause in fired for site in clause.acts]
     if not sites:
         return (), []
-    sites.sort(key=attrgetter("place"))
-    acts = _merged([_act(site, scope) for site in sites])
-    outside = [broken for site in sites for broken in _outside(site, scope)]
+    sites.sort(key=_PLACE)
+    acts = _merged([site.fixed or _act(site, scope) for site in sites])
+    outside = [broken for site in sites if site.computed for broken in _outside(site, scope)]
     kinds = {act.kind for act in acts}
-    if kinds & {ActKind.ESCALATE, ActKind.END}:
+    if not kinds.isdisjoint(_ENDING):
         acts = [act for act in acts if act.kind not in (ActKind.ASK, ActKind.COLLECT)]
-    acts, excess = _within_bounds(program, scope.old, acts)
-    return tuple(acts), outside + _exclusions(program, acts) + excess
+    acts, excess = (acts, []) if kinds.isdisjoint(_BOUNDED) else _within_bounds(program, scope.old, acts)
+    excluded = [] if kinds.isdisjoint(_EXCLUDING) else _exclusions(program, acts)
+    return tuple(acts), outside + excluded + excess
+
+
+_ENDING = frozenset({ActKind.ESCALATE, ActKind.END})
+_BOUNDED = frozenset({ActKind.ASK, ActKind.CALL, ActKind.ESCALATE})
+_EXCLUDING = frozenset({ActKind.ESCALATE, ActKind.COLLECT, ActKind.END})
 
 
 def _act(site: SiteMeaning, scope: Scope) -> Act:
@@ -297,9 +327,10 @@ def _observe(
     """Makes `values`, which `scope` reads, those after all moments of the step: the requirements that they break, each
     once; books only, unless requirements are judged."""
     broken: dict[str, Broken] = {}
+    watches = meant.watches
 
     def at(moment: Seen, scope: Scope) -> None:
-        for watch in meant.watches.get(moment, ()):
+        for watch in watches[moment]:
             fact = watch.changed
             if fact is not None and scope.old[fact] == values[fact]:
                 continue
@@ -310,13 +341,17 @@ def _observe(
                 broken.setdefault(watch.requirement, Broken(watch.requirement, detail))
             values.update([(variable, value(scope)) for variable, value in watch.updates])
 
-    at(arrival(event.kind), scope)
-    at(CHANGES, scope)
-    at(SETTLED, scope)
+    for moment in (arrival(event.kind), CHANGES, SETTLED):
+        if moment in watches:
+            at(moment, scope)
     for act in acts:
-        at((act.kind.value, act.name), replace(scope, its=dict(act.args)))
-    at(FINISHED, scope)
+        moment = act.kind.value, act.name
+        if moment in watches:
+            at(moment, Scope(scope.old, values, dict(act.args), scope.now))
+    if FINISHED in watches:
+        at(FINISHED, scope)
     if closes and (values[OVER] or not meant.waiting(scope)):
-        at(CLOSING, scope)
+        if CLOSING in watches:
+            at(CLOSING, scope)
         values[TURN_OPEN] = False
     return list(broken.values())

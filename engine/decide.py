@@ -5,10 +5,10 @@ conversation to a person. Only this module knows both executors.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from charter.dsl.program import (
     OVER,
@@ -43,8 +43,7 @@ class Incident:
     details: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What happens on an event. `kernel_seconds` and `semantics_seconds` are what each executor took."""
 
     outcome: Outcome
@@ -133,40 +132,42 @@ def _meant(program: Program, state: State, event: Event) -> Outcome | Failed:
 
 
 def _incident(executed: Executed | Failed, outcome: Outcome | Failed) -> Incident | None:
-    failures = [
-        f"the {name} failed: {answer.reason}"
-        for name, answer in (("kernel", executed), ("semantics", outcome))
-        if isinstance(answer, Failed)
-    ]
     if isinstance(executed, Failed) or isinstance(outcome, Failed):
-        return Incident(IncidentKind.DISAGREEMENT, tuple(failures))
-    differences = tuple(_differences(executed, outcome))
+        failures = tuple(
+            f"the {name} failed: {answer.reason}"
+            for name, answer in (("kernel", executed), ("semantics", outcome))
+            if isinstance(answer, Failed)
+        )
+        return Incident(IncidentKind.DISAGREEMENT, failures)
+    differences = _differences(executed, outcome)
     if differences:
-        return Incident(IncidentKind.DISAGREEMENT, differences)
+        return Incident(IncidentKind.DISAGREEMENT, tuple(differences))
     if outcome.broken:
         details = tuple(f"{broken.requirement}: {broken.detail}" for broken in outcome.broken)
         return Incident(IncidentKind.BROKEN_REQUIREMENT, details)
     return None
 
 
-def _differences(executed: Executed, outcome: Outcome) -> Iterator[str]:
+def _differences(executed: Executed, outcome: Outcome) -> list[str]:
     """What differs, and how each side has it. Nothing if the executors agree."""
+    found = []
     if executed.dropped != (outcome.dropped is not None):
-        yield _differing("dropped", executed.dropped, outcome.dropped is not None)
+        found.append(_differing("dropped", executed.dropped, outcome.dropped is not None))
     if executed.fired != outcome.fired:
-        yield _differing("fired", executed.fired, outcome.fired)
+        found.append(_differing("fired", executed.fired, outcome.fired))
     if executed.overridden != outcome.overridden:
-        yield _differing("overridden", executed.overridden, outcome.overridden)
-    broken = tuple(broken.requirement for broken in outcome.broken)
+        found.append(_differing("overridden", executed.overridden, outcome.overridden))
+    broken = tuple([broken.requirement for broken in outcome.broken])
     if executed.broken != broken:
-        yield _differing("broken", executed.broken, broken)
+        found.append(_differing("broken", executed.broken, broken))
     if executed.acts != outcome.acts:
-        yield _differing("acts", executed.acts, outcome.acts)
+        found.append(_differing("acts", executed.acts, outcome.acts))
     if executed.state != outcome.state:
         for variable in {**outcome.state, **executed.state}:
             ours, theirs = executed.state.get(variable, _ABSENT), outcome.state.get(variable, _ABSENT)
             if ours != theirs:
-                yield _differing(f"`{variable}`", ours, theirs)
+                found.append(_differing(f"`{variable}`", ours, theirs))
+    return found
 
 
 _ABSENT = "(absent)"

@@ -4,9 +4,9 @@ It is the engine's own reading of `program.py`, independent of `dsl/semantics.py
 spoken. Which clauses fire is asked of `Fire`, which the rule kernel answers.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Iterable, Sequence
+from operator import attrgetter, itemgetter
+from typing import NamedTuple, Protocol
 
 from charter.dsl.program import (
     IN_RANGE,
@@ -27,13 +27,21 @@ from charter.dsl.program import (
     used,
 )
 from charter.dsl.types import Value
-from charter.engine.evaluator_program import CompiledClause, CompiledKind, Evaluator, Identity, Reasons, Seen, Variables
+from charter.engine.evaluator_program import (
+    CompiledClause,
+    CompiledKind,
+    Evaluator,
+    Identity,
+    Placed,
+    Seen,
+    Variables,
+)
 
 
 class Fire(Protocol):
-    """Decides one stratum: the positions of the clauses that fire, and of those whose guard holds but are overridden.
+    """Decides one stratum: the clauses that fire, and those whose guard holds but are overridden, in any order.
 
-    `fired` are the rules that fired in earlier strata. Both answers are in the order of the program.
+    `fired` are the rules that fired in earlier strata.
     """
 
     def __call__(
@@ -46,11 +54,10 @@ class Fire(Protocol):
         now: int,
         fired: set[str],
         /,
-    ) -> tuple[Sequence[int], Sequence[int]]: ...
+    ) -> tuple[Sequence[CompiledClause], Sequence[CompiledClause]]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Executed:
+class Executed(NamedTuple):
     """What one step did, as the engine reads it; the fields mean what they mean in `semantics.Outcome`.
 
     `broken` are names only, in the order found, with a built-in as often as it was broken.
@@ -79,10 +86,10 @@ def execute(evaluator: Evaluator, state: State, event: Event, fire: Fire) -> Exe
     broken = [NO_CONFLICT] * conflicts + [IN_RANGE] * kind.out_of_range(final)
     acts: tuple[Act, ...] = ()
     if fired and not over:
-        broken += [IN_RANGE] * sum(clause.outside(old, final, fields, now) for clause in fired if clause.outside)
+        broken += [IN_RANGE] * sum([clause.outside(old, final, fields, now) for clause in fired if clause.outside])
         acts, excluded = _leaving(evaluator, old, _wanted(fired, old, final, fields, now))
         broken += excluded
-    rules, beaten = tuple(clause.rule for clause in fired), tuple(clause.rule for clause in overridden)
+    rules, beaten = tuple([clause.rule for clause in fired]), tuple([clause.rule for clause in overridden])
     if not broken:
         broken = _observe(evaluator, kind, event, old, final, acts, judged=not over)
         if not broken:
@@ -117,60 +124,59 @@ def _rules(
     names: set[str] = set()
     written: set[Variable] = set()
     conflicts = 0
-    for number, stratum in enumerate(kind.strata):
-        chosen, beaten = fire(event.kind, number, old, final, fields, now, names)
-        if not chosen and not beaten:
+    for number in range(len(kind.strata)):
+        clauses, beaten = fire(event.kind, number, old, final, fields, now, names)
+        overridden += beaten
+        if not clauses:
             continue
-        overridden += [stratum[i] for i in beaten]
-        clauses = [stratum[i] for i in chosen]
         # All read what stood before the stratum, so every value is computed before the first is written.
-        writes = [(clause, clause.values(old, final, fields, now)) for clause in clauses if clause.targets]
+        writing = sorted([clause for clause in clauses if clause.targets], key=_TURN)
+        writes = [(clause, clause.values(old, final, fields, now)) for clause in writing]
         for clause, values in writes:
             for variable, value in zip(clause.targets, values, strict=True):
                 conflicts += variable in written and final[variable] != value
                 written.add(variable)
                 final[variable] = value
         fired += clauses
-        names.update(clause.rule for clause in clauses)
-    fired.sort(key=_rank)
-    overridden.sort(key=_rank)
+        names.update([clause.rule for clause in clauses])
+    fired.sort(key=_RANK)
+    overridden.sort(key=_RANK)
     return fired, overridden, conflicts
 
 
-def _rank(clause: CompiledClause) -> int:
-    return clause.rank
+_RANK, _TURN, _PLACE = attrgetter("rank"), attrgetter("turn"), itemgetter(0)
 
 
-def _wanted(fired: list[CompiledClause], old: State, final: State, fields: Seen, now: int) -> dict[Identity, Reasons]:
+def _wanted(fired: list[CompiledClause], old: State, final: State, fields: Seen, now: int) -> Iterable[Act]:
     """The acts of these clauses in leaving order, equal ones merged at the place of the first."""
-    placed: list[tuple[tuple[int, int], tuple[Identity, Reasons]]] = []
+    placed: list[Placed] = []
     for clause in fired:
-        if clause.order:
-            placed += zip(clause.order, clause.acts(old, final, fields, now), strict=True)
-    placed.sort(key=_place)
-    wanted: dict[Identity, Reasons] = {}
-    for _, (act, reasons) in placed:
-        known = wanted.setdefault(act, reasons)
-        if known is not reasons:
-            wanted[act] = tuple(dict.fromkeys(known + reasons))
-    return wanted
+        if clause.constant is not None:
+            placed += clause.constant
+        else:
+            acts = clause.acts(old, final, fields, now)
+            placed += [(at, (which, Act(*which, why))) for at, (which, why) in zip(clause.order, acts, strict=True)]
+    placed.sort(key=_PLACE)
+    wanted: dict[Identity, Act] = {}
+    for _, (which, act) in placed:
+        known = wanted.setdefault(which, act)
+        if known.reasons != act.reasons:
+            wanted[which] = Act(*which, tuple(dict.fromkeys(known.reasons + act.reasons)))
+    return wanted.values()
 
 
-def _place(placed: tuple[tuple[int, int], object]) -> tuple[int, int]:
-    return placed[0]
-
-
-def _leaving(evaluator: Evaluator, old: State, wanted: dict[Identity, Reasons]) -> tuple[tuple[Act, ...], list[str]]:
+def _leaving(evaluator: Evaluator, old: State, wanted: Iterable[Act]) -> tuple[tuple[Act, ...], list[str]]:
     """The acts that leave, and the built-ins that they break: what excludes each other, and uses beyond a bound."""
-    if not wanted:
-        return (), []
-    kinds = {kind for kind, _, _ in wanted}
+    kinds = {act.kind for act in wanted}
+    if kinds.isdisjoint(_LIMITED):
+        return tuple(wanted), []
     ending = ActKind.END in kinds or ActKind.ESCALATE in kinds
     spent: dict[str, int] = {}
     told: set[str] = set()
     leaving: list[Act] = []
     excess = 0
-    for (kind, name, args), reasons in wanted.items():
+    for act in wanted:
+        kind, name = act.kind, act.name
         if ending and kind in (ActKind.ASK, ActKind.COLLECT):
             continue
         if kind is ActKind.ESCALATE and _count(old[tried(name)]) >= evaluator.tries[name]:
@@ -185,9 +191,12 @@ def _leaving(evaluator: Evaluator, old: State, wanted: dict[Identity, Reasons]) 
                 continue
             else:
                 told.add(name)
-                kind = ActKind.EXHAUSTED
-        leaving.append(Act(kind, name, args, reasons))
+                act = Act(ActKind.EXHAUSTED, name, act.args, act.reasons)
+        leaving.append(act)
     return tuple(leaving), _exclusions(evaluator, leaving) + [WITHIN_BOUNDS] * excess
+
+
+_LIMITED = frozenset({ActKind.ASK, ActKind.CALL, ActKind.COLLECT, ActKind.ESCALATE, ActKind.END})
 
 
 def _count(value: Value) -> int:

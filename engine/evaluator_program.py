@@ -9,12 +9,14 @@ from charter.dsl.program import (
     LEAVING_RANK,
     SAFE_STOPS,
     TRUE,
+    Act,
     ActKind,
     ActSite,
     Arrival,
     Changed,
     Clause,
     Closing,
+    Const,
     EventInfo,
     EventKind,
     Expr,
@@ -58,22 +60,27 @@ Computed: TypeAlias = Callable[[State, State, Seen, int], Value]
 Several: TypeAlias = Callable[[State, State, Seen, int], tuple[Value, ...]]
 Identity: TypeAlias = tuple[ActKind, str, tuple[tuple[str, Value], ...]]
 Reasons: TypeAlias = tuple[str, ...]
+Placed: TypeAlias = tuple[tuple[int, int], tuple[Identity, Act]]
 Watches: TypeAlias = Callable[[State, Variables, Seen, int, dict[str, None], bool], None]
 """Runs the watches of a moment on the final variables and names what breaks; requirements only if they are judged."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledClause:
-    """A clause. `rank` is its rule's place in the program, `order` where its acts stand among those that leave.
+    """A clause. `rank` is its rule's place in the program, `turn` its place in the stratum, `order` where its acts
+    stand among those that leave.
 
+    `constant` are its acts where nothing in them is computed; else they are what `acts` gives, in the same order.
     `outside` counts the computed arguments outside their types; None where no argument is computed.
     """
 
     rule: str
     rank: int
+    turn: int
     targets: tuple[Variable, ...]
     values: Several
     order: tuple[tuple[int, int], ...]
+    constant: tuple[Placed, ...] | None
     acts: Callable[[State, State, Seen, int], tuple[tuple[Identity, Reasons], ...]]
     outside: Callable[[State, State, Seen, int], int] | None
 
@@ -175,13 +182,15 @@ def _linked_kind(
                 CompiledClause(
                     rule=clause.rule,
                     rank=rank[clause.rule],
+                    turn=turn,
                     targets=tuple(write.variable for write in clause.writes),
                     values=functions[values],
-                    order=tuple((LEAVING_RANK[site.kind], site.place) for site in clause.acts),
+                    order=tuple(_order(site) for site in clause.acts),
+                    constant=_constant(clause),
                     acts=functions[acts],
                     outside=None if outside is None else functions[outside],
                 )
-                for clause, (values, acts, outside) in zip(stratum, own, strict=True)
+                for turn, (clause, (values, acts, outside)) in enumerate(zip(stratum, own, strict=True))
             )
             for stratum, own in zip(strata, names.strata, strict=True)
         ),
@@ -189,6 +198,21 @@ def _linked_kind(
         arrived=functions[names.arrived],
         changed=functions[names.changed],
     )
+
+
+def _order(site: ActSite) -> tuple[int, int]:
+    return LEAVING_RANK[site.kind], site.place
+
+
+def _constant(clause: Clause) -> tuple[Placed, ...] | None:
+    placed: list[Placed] = []
+    for site in clause.acts:
+        args = tuple((name, value.value) for name, value in site.args if isinstance(value, Const))
+        if len(args) < len(site.args) or not (site.reason is None or isinstance(site.reason, Const)):
+            return None
+        reasons = () if site.reason is None else (str(site.reason.value),)
+        placed.append((_order(site), ((site.kind, site.name, args), Act(site.kind, site.name, args, reasons))))
+    return tuple(placed)
 
 
 # --- functions -------------------------------------------------------------------------------------------------------

@@ -21,20 +21,10 @@ from durable_rules_engine import (
 
 from charter.dsl.program import Event, EventKind, Program, State
 from charter.engine.evaluator import Executed, execute
-from charter.engine.evaluator_program import Seen, compiled
-from charter.engine.evaluator_source import SCOPE, Source
-from charter.engine.rule_kernel_groups import (
-    GATE,
-    Beaten,
-    Group,
-    Loaded,
-    Number,
-    Ordinal,
-    Place,
-    groups_of,
-    property_name,
-    rulesets,
-)
+from charter.engine.evaluator_program import CompiledClause, Evaluator, Seen, compiled
+from charter.engine.evaluator_source import Source
+from charter.engine.rule_kernel_groups import Group, Loaded, Place, groups_of, rulesets
+from charter.engine.rule_kernel_messages import message, trial
 
 _RETRACTED = '{"sid":1,"id":1}'
 
@@ -77,28 +67,29 @@ def _try(program: Program, sender: Any) -> None:
         sender.send(None)
 
 
-Signals: TypeAlias = Callable[[State, State, Seen, int, set[str]], tuple[int, ...]]
+Message: TypeAlias = Callable[[State, State, Seen, int, set[str]], str]
 
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """A group, loaded: the message that asks it, and what the names that answer mean."""
+    """A group, loaded: what writes its messages, one to try it with, and what the names that answer mean."""
 
     handle: int
-    message: str
-    signals: Signals
-    meaning: Mapping[str, tuple[int, bool]]
+    message: Message
+    trial: str
+    meaning: Mapping[str, tuple[tuple[CompiledClause, ...], bool]]
     sentinel: str
 
 
 class RuleKernel:
     """One program in this process. Not for two threads at once: a ruleset holds one message at a time."""
 
-    __slots__ = ("_evaluator", "_groups")
+    __slots__ = ("_evaluator", "_groups", "_repeating")
 
     def __init__(self, program: Program) -> None:
         self._evaluator = compiled(program)
-        self._groups = _loaded(program)
+        self._groups = _loaded(program, self._evaluator)
+        self._repeating = {place for place, stratum in self._groups.items() if _repeats(stratum)}
 
     def step(self, state: State, event: Event) -> Executed:
         """What `event` does to a conversation in `state`. After a `KernelFault` the kernel must be replaced."""
@@ -108,7 +99,7 @@ class RuleKernel:
         """Asks every group once, with every signal 0; raises `KernelFault` if one does not run to quiescence."""
         for stratum in self._groups.values():
             for group in stratum:
-                _ask(group, group.message % ((0,) * group.message.count("%d")))
+                _ask(group, group.trial)
 
     def _fire(
         self,
@@ -120,14 +111,23 @@ class RuleKernel:
         now: int,
         fired: set[str],
         /,
-    ) -> tuple[Sequence[int], Sequence[int]]:
-        fires: set[int] = set()
-        beaten: set[int] = set()
+    ) -> tuple[Sequence[CompiledClause], Sequence[CompiledClause]]:
+        fires: list[CompiledClause] = []
+        beaten: list[CompiledClause] = []
         for group in self._groups[kind, stratum]:
-            for name in _ask(group, group.message % group.signals(old, final, fields, now, fired)):
-                position, firing = group.meaning[name]
-                (fires if firing else beaten).add(position)
-        return sorted(fires) if fires else (), sorted(beaten) if beaten else ()
+            for name in _ask(group, group.message(old, final, fields, now, fired)):
+                clauses, firing = group.meaning[name]
+                if firing:
+                    fires += clauses
+                else:
+                    beaten += clauses
+        if (kind, stratum) in self._repeating:
+            return _once(fires), _once(beaten)
+        return fires, beaten
+
+
+def _once(clauses: Sequence[CompiledClause]) -> Sequence[CompiledClause]:
+    return list({clause.turn: clause for clause in clauses}.values())
 
 
 def _ask(group: _Group, message: str) -> list[str]:
@@ -148,11 +148,13 @@ def _answers(group: _Group, message: str) -> list[str]:
         raise KernelFault("a message fired nothing, not even the sentinel")
     names: list[str] = []
     answer = started[1]
-    while answer is not None:
+    for _ in range(len(group.meaning) + 1):
         names.append(answer[2:6])
-        if len(names) > len(group.meaning) + 1:
-            raise KernelFault("a rule fired twice")
         answer = complete_and_start_action(handle, session)
+        if answer is None:
+            break
+    else:
+        raise KernelFault("a rule fired twice")
     if names.pop() != group.sentinel or group.sentinel in names:
         raise KernelFault("the sentinel did not fire last, once")
     status, _ = retract_fact(handle, _RETRACTED)
@@ -164,47 +166,42 @@ def _answers(group: _Group, message: str) -> list[str]:
 # --- loading ---------------------------------------------------------------------------------------------------------
 
 
-def _loaded(program: Program) -> Mapping[Place, tuple[_Group, ...]]:
+def _repeats(stratum: Sequence[_Group]) -> bool:
+    """Whether a clause of the stratum has several rules, of which more than one may fire."""
+    turns = [clause.turn for group in stratum for clauses, _ in group.meaning.values() for clause in clauses]
+    return len(turns) > len(set(turns))
+
+
+def _loaded(program: Program, evaluator: Evaluator) -> Mapping[Place, tuple[_Group, ...]]:
     """Creates the rulesets of the program, and compiles the signals that they test."""
     grouped = groups_of(program)
     definitions, places = rulesets(group for stratum in grouped.values() for group in stratum)
     handles = [create_ruleset(f"r{i}", text) for i, text in enumerate(definitions)]
     source = Source(program)
-    names = {place: [_signals(source, program, place, group) for group in s] for place, s in grouped.items()}
-    functions: Mapping[str, Signals] = source.compiled()
     loaded = iter(places)
+    standing = {place: [(group, next(loaded)) for group in stratum] for place, stratum in grouped.items()}
+    names = {
+        place: [message(source, program, place, group, at.gate) for group, at in stratum]
+        for place, stratum in standing.items()
+    }
+    functions: Mapping[str, Message] = source.compiled()
     return {
         place: tuple(
-            _group(group, functions[name], next(loaded), handles)
-            for group, name in zip(stratum, names[place], strict=True)
+            _group(group, at, functions[name], handles[at.ruleset], evaluator.kinds[place[0]].strata[place[1]])
+            for (group, at), name in zip(stratum, names[place], strict=True)
         )
-        for place, stratum in grouped.items()
+        for place, stratum in standing.items()
     }
 
 
-def _group(group: Group, signals: Signals, loaded: Loaded, handles: Sequence[int]) -> _Group:
-    properties = "".join(f',"{property_name(i)}":%d' for i in range(len(group.signals)))
+def _group(group: Group, at: Loaded, message: Message, handle: int, stratum: Sequence[CompiledClause]) -> _Group:
     return _Group(
-        handle=handles[loaded.ruleset],
-        message=f'{{"sid":1,"id":1,"{GATE}":{loaded.gate}{properties}}}',
-        signals=signals,
-        meaning={name: (rule.position, rule.fires) for name, rule in zip(loaded.names, group.rules, strict=True)},
-        sentinel=loaded.sentinel,
+        handle=handle,
+        message=message,
+        trial=trial(group, at.gate),
+        meaning={
+            name: (tuple(stratum[i] for i in rule.positions), rule.fires)
+            for name, rule in zip(at.names, group.rules, strict=True)
+        },
+        sentinel=at.sentinel,
     )
-
-
-def _signals(source: Source, program: Program, place: Place, group: Group) -> str:
-    """The name of a function that computes a group's signals."""
-    kind, _ = place
-    fields = dict(program.events[kind].fields)
-    parts = []
-    for signal in group.signals:
-        match signal:
-            case Number(expr):
-                parts.append(source.number(expr, fields))
-            case Ordinal(expr, type_):
-                ordinals = dict(zip((None, *type_.values), range(len(type_.values) + 1), strict=True))
-                parts.append(f"{source.constant(ordinals)}[{source.expression(expr, fields)}]")
-            case Beaten(rules):
-                parts.append(f"(not {source.constant(frozenset(rules))}.isdisjoint(fired))")
-    return source.function(f"{SCOPE}, fired", [f"return ({''.join(f'{part}, ' for part in parts)})"])

@@ -1,14 +1,15 @@
 """Which rules the kernel loads: guards taken apart into conjunctions of tests, and packed within the library's limits.
 
 A stratum becomes groups, a group becomes rules of one ruleset behind a gate. A clause has one rule for each way that
-its guard can hold (a *leaf*); what a leaf tests are *signals*, integers that the evaluator computes from a step.
+its guard can hold (a *leaf*), shared with the clauses that hold in the same way; what a leaf tests are *signals*,
+integers that the evaluator computes from a step.
 """
 
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import groupby, product
 from math import prod
 from typing import TypeAlias
 
@@ -44,7 +45,7 @@ MAX_LEAVES = 8  # of one guard; beyond it a part of the guard becomes one signal
 MAX_TESTS = 64  # of one leaf; beyond it the guard becomes one signal
 GROUP_LEAVES = 48  # the library loses matches beyond 64 that are pending for one message
 GROUP_SIGNALS = 200  # the library refuses a message of more than 252 properties
-RULESET_RULES = 256  # the library finds the next rule by walking all of them, holds 4,096 and hangs on 513 gates
+RULESET_RULES = 64  # the library finds the next rule by walking all of them; more rulesets need more memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +87,9 @@ Leaf: TypeAlias = tuple[Test, ...]  # all must hold
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One leaf of the clause at `position` of its stratum: where it holds the clause fires, or is overridden."""
+    """A leaf of the clauses at `positions` of their stratum: where it holds they fire, or are overridden."""
 
-    position: int
+    positions: tuple[int, ...]
     fires: bool
     leaf: Leaf
 
@@ -118,16 +119,16 @@ def _rules(stratum: Iterable[Clause]) -> Iterator[Rule]:
         for leaf in guard_leaves(clause.guard):
             if clause.overridden_by:
                 beaten = Beaten(clause.overridden_by)
-                yield Rule(position, True, (*leaf, Test(Comparison.EQ, beaten, 0)))
-                yield Rule(position, False, (*leaf, Test(Comparison.EQ, beaten, 1)))
+                yield Rule((position,), True, (*leaf, Test(Comparison.EQ, beaten, 0)))
+                yield Rule((position,), False, (*leaf, Test(Comparison.EQ, beaten, 1)))
             else:
-                yield Rule(position, True, leaf)
+                yield Rule((position,), True, leaf)
 
 
 def _packed(rules: Iterable[Rule]) -> Iterator[Group]:
     held: list[Rule] = []
     signals: dict[Signal, None] = {}
-    for rule in _alike(list(rules)):
+    for rule in _shared(_alike(list(rules))):
         needed = dict.fromkeys(_signals(rule.leaf))
         if len(held) == GROUP_LEAVES or len(signals | needed) > GROUP_SIGNALS:
             yield Group(tuple(held), tuple(signals))
@@ -148,6 +149,12 @@ def _alike(rules: Sequence[Rule]) -> list[Rule]:
     rank = {test: i for i, test in enumerate(common)}
     ordered = [replace(rule, leaf=tuple(sorted(rule.leaf, key=rank.__getitem__))) for rule in rules]
     return sorted(ordered, key=lambda rule: [rank[test] for test in rule.leaf])
+
+
+def _shared(rules: Iterable[Rule]) -> Iterator[Rule]:
+    """One rule for those that test the same."""
+    for (fires, leaf), same in groupby(rules, key=lambda rule: (rule.fires, rule.leaf)):
+        yield Rule(tuple(position for rule in same for position in rule.positions), fires, leaf)
 
 
 def _signals(leaf: Leaf) -> Iterator[Signal]:

@@ -411,7 +411,7 @@ def holds_its_card(card: VariableInfo) -> Expr:
 def large(rules: int, *, kinds: int = 10, facts: int = 300) -> Program:
     """`rules` rules over `kinds` kinds of events and `facts` facts; rule n says a prompt with n in it.
 
-    A third of the guards compare two numbers, a third an enum, a third are a bool; each reads three facts.
+    Each guard compares two numbers and an enum, and reads a bool; no two are equal.
     """
     counts = [fact(f"n{i}", IntType(0, 9), 0) for i in range(facts // 3)]
     moods = [fact(f"m{i}", MOOD, "calm") for i in range(facts // 3)]
@@ -422,7 +422,7 @@ def large(rules: int, *, kinds: int = 10, facts: int = 300) -> Program:
         guard = And(
             (
                 Compare(Comparison.LE, read(counts[i % len(counts)]), Its("level", IntType(0, 9))),
-                same(read(moods[i * 7 % len(moods)]), Const(MOOD.values[i % 3], MOOD)),
+                same(read(moods[(i * 7 + i // len(counts)) % len(moods)]), Const(MOOD.values[i % 3], MOOD)),
                 read(flags[i * 13 % len(flags)]),
             )
         )

@@ -1,6 +1,7 @@
 """durable-rules, as the kernel drives it, decides exactly what guards say, within its limits and without growing."""
 
 import ast
+import json
 import os
 import re
 import subprocess
@@ -13,7 +14,7 @@ from random import Random
 
 import durable_rules_engine
 import pytest
-from programs import ANY_INT, CARD, MOOD, act, const, everything, fact, large, parts, program, read, rule
+from programs import ANY_INT, CARD, MOOD, act, const, everything, fact, large, parts, program, read, rule, same
 from programs_random import random_event, random_program, random_state
 
 import charter.engine
@@ -25,6 +26,7 @@ from charter.dsl.program import (
     Clause,
     Compare,
     Comparison,
+    Const,
     Event,
     EventInfo,
     EventKind,
@@ -180,6 +182,44 @@ def test_a_guard_with_many_ways_to_hold_fires_once() -> None:
     assert len(kernel.step(everything_holds, Event(GO, {}, 0)).fired) == 4
 
 
+def test_clauses_that_hold_in_the_same_way_share_a_rule_and_all_fire() -> None:
+    first, second = fact("first", BOOL, False), fact("second", BOOL, False)
+    both, turned = And((read(first), read(second))), And((read(second), read(first)))
+    clauses = [rule("a", both), rule("b", read(first)), rule("c", turned), rule("d", Or((read(first), read(second))))]
+    made = going(clauses, [first, second])
+    ((group,),) = groups_of(made).values()
+    assert sorted(each.positions for each in group.rules) == [(0, 2), (1, 3), (3,)]
+    kernel = RuleKernel(made)
+    assert fired(kernel, made, first=True) == {"b", "d"}
+    assert fired(kernel, made, second=True) == {"d"}
+    assert fired(kernel, made, first=True, second=True) == {"a", "b", "c", "d"}
+
+
+def test_a_message_leaves_out_what_cannot_matter() -> None:
+    flag, other = fact("flag", BOOL, False), fact("other", BOOL, False)
+    mood, count = fact("mood", OptionalType(MOOD), None), fact("count", ANY_INT, 0)
+    few = Compare(Comparison.LE, read(count), Its("level", ANY_INT))
+    clauses = [
+        rule("a", And((read(flag), same(read(mood), Const("calm", MOOD)), few))),
+        rule("b", And((read(flag), few))),
+    ]
+    clauses += [rule("c", read(other))]
+    opens = EventInfo(GO, (("level", ANY_INT),), Opening.OPENS, TRUE)
+    made = program([flag, other, mood, count], [opens], {GO: [clauses]})
+    kernel = RuleKernel(made)
+    ((group,),) = kernel._groups.values()
+
+    def told(**facts: Value) -> list[str]:
+        state = {**made.initial, **{Variable(name): value for name, value in facts.items()}}
+        message = json.loads(group.message(state, state, {"level": 7}, 0, set()))
+        return sorted(map(str, (value for name, value in message.items() if name.startswith("p"))))
+
+    assert told(count=5) == told(mood="calm", count=5) == []
+    assert told(other=True) == ["1"]
+    assert told(flag=True, count=5) == ["1", "5", "7"]
+    assert len(told(flag=True, mood="calm", count=5)) == 4
+
+
 # --- limits of the library -------------------------------------------------------------------------------------------
 
 
@@ -264,13 +304,14 @@ def test_a_message_left_behind_is_a_fault() -> None:
 
 
 def test_a_sentinel_that_is_not_last_is_a_fault() -> None:
-    made = going([rule("always"), rule("too")], [])
+    flag = fact("flag", BOOL, True)
+    made = going([rule("always"), rule("too", read(flag))], [flag])
     for position in range(2):
         kernel = RuleKernel(made)
         place, (group,) = next(iter(kernel._groups.items()))
         names = [*group.meaning, group.sentinel]
         sentinel = names[position]
-        meaning = {name: (0, True) for name in names if name != sentinel}
+        meaning = {name: ((0,), True) for name in names if name != sentinel}
         kernel._groups = {place: (replace(group, meaning=meaning, sentinel=sentinel),)}
         with pytest.raises(KernelFault, match="sentinel"):
             kernel.step(made.initial, Event(GO, {}, 0))

@@ -4,7 +4,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -425,7 +425,7 @@ class Deaf:
 
     def step(self, state: State, event: Event) -> Executed:
         executed = self._kernel.step(state, event)
-        return replace(executed, acts=()) if event.kind == self._kind else executed
+        return executed._replace(acts=()) if event.kind == self._kind else executed
 
 
 async def test_where_the_executors_differ_a_person_takes_over_and_the_incident_is_on_record(tmp_path: Path) -> None:
