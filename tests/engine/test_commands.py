@@ -12,6 +12,7 @@ from charter.cli import main
 from charter.engine.conversations import Conversations
 from charter.engine.decide import Decider
 from charter.engine.rule_kernel import RuleKernel
+from charter.engine.store import create_key
 
 
 def charter(*arguments: str | Path) -> Result:
@@ -95,6 +96,59 @@ def test_the_first_decision_that_another_policy_would_take_is_shown(store: str, 
     assert "record 3" in result.stdout
     assert "recorded: `classify` fires hours: say opening_hours" in result.stdout
     assert "decided:  `classify` fires unclear: say say_again" in result.stdout
+
+
+BY_HAND = {
+    "a record": ("UPDATE records SET at = at + 1 WHERE sequence = 2", "record 2: the record was changed"),
+    "a body": ("UPDATE records SET body = '{}' WHERE sequence = 2", "record 2: the record was changed"),
+    "an empty state": ("UPDATE conversations SET state = '{}'", "record -: the conversation's row was changed"),
+    "a state that is no object": ("UPDATE conversations SET state = 7", "record -: the conversation's row was changed"),
+    "another policy": ("UPDATE conversations SET policy = 'x'", "record -: the conversation's row was changed"),
+    "the whole conversation": ("DELETE FROM conversations", "record -: the conversation was removed"),
+}
+
+
+@pytest.mark.parametrize("case", BY_HAND)
+def test_what_was_changed_by_hand_is_told_by_its_conversation_and_not_decided_again(
+    store: str, tmp_path: Path, case: str
+) -> None:
+    statement, told = BY_HAND[case]
+    conversation = changed(store, "PRAGMA foreign_keys = OFF", statement)
+    result = charter("replay", tmp_path / "policy", "--store", store)
+    assert (result.exit_code, result.stderr) == (1, "")
+    assert f"  conversation {conversation}, {told}\n" in result.stdout
+    assert "0 conversations as recorded, 0 otherwise, 0 unclear" in result.stdout
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM log", "DELETE FROM head"])
+def test_nothing_is_decided_again_where_the_log_as_a_whole_was_changed(
+    store: str, tmp_path: Path, statement: str
+) -> None:
+    changed(store, statement, "UPDATE conversations SET state = '{}'")
+    result = charter("replay", tmp_path / "policy", "--store", store)
+    assert (result.exit_code, result.stderr) == (1, "")
+    assert "the log over all conversations, or its head, was changed" in result.stdout
+    assert "as recorded" not in result.stdout
+
+
+def test_the_key_of_another_store_decides_nothing_again(store: str, tmp_path: Path) -> None:
+    other = tmp_path / "other.key"
+    create_key(other)
+    result = charter("replay", tmp_path / "policy", "--store", store, "--key", other)
+    assert (result.exit_code, result.stderr) == (1, "")
+    assert "the key is not the one the store was written with" in result.stdout
+
+
+def changed(store: str, *statements: str) -> str:
+    """The conversation of the store, after these changes by hand."""
+    engine = create_engine(store)
+    with engine.connect() as connection:
+        (conversation,) = connection.execute(text("SELECT DISTINCT conversation FROM records")).scalars().all()
+        for statement in statements:
+            connection.execute(text(statement))
+        connection.commit()
+    engine.dispose()
+    return str(conversation)
 
 
 def test_a_missing_store_exits_2(tmp_path: Path) -> None:
