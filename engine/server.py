@@ -25,6 +25,7 @@ from charter.engine.service import SERVICE, ConversationsService
 from charter.engine.store import Key, open_store
 from charter.engine.suggestions import GrpcAgents
 from charter.engine.tools import GrpcTools
+from charter.engine.unreadable import UnreadableRequests
 from charter.v1 import conversations_pb2_grpc
 
 LARGEST_REQUEST = 262_144
@@ -103,6 +104,7 @@ async def _serve(
     service: ConversationsService, settings: Settings, stop: asyncio.Event, ready: Callable[[str], None]
 ) -> None:
     server = grpc.aio.server(
+        interceptors=[UnreadableRequests(SERVICE)],
         options=[("grpc.max_receive_message_length", LARGEST_REQUEST), ("grpc.so_reuseport", int(settings.shared))],
     )
     conversations_pb2_grpc.add_ConversationsServicer_to_server(service, server)

@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 class ConversationsService(conversations_pb2_grpc.ConversationsServicer):
-    """Serves the conversations of one policy."""
+    """Serves the conversations of one policy. A request may also be the refusal of one: see `UnreadableRequests`."""
 
     def __init__(self, program: Program, conversations: Conversations, store: Store) -> None:
         self._program = program
@@ -45,12 +45,14 @@ class ConversationsService(conversations_pb2_grpc.ConversationsServicer):
     async def Converse(
         self,
         request_iterator: AsyncIterator[pb.ConverseRequest],
-        context: "grpc.aio.ServicerContext[pb.ConverseRequest, pb.ConverseResponse]",  # noqa: ARG002  # gRPC's
+        context: "grpc.aio.ServicerContext[pb.ConverseRequest, pb.ConverseResponse]",
     ) -> AsyncIterator[pb.ConverseResponse]:
         """See the contract."""
         stream = Stream(self._program, self._conversations, self._store)
         async for said in stream.said(request_iterator):
             yield said
+        if stream.refused is not None:
+            await _abort(context, status(stream.refused))
 
     async def GetConversation(
         self,
@@ -117,7 +119,9 @@ def _conversation(text: str) -> ConversationId:
 # --- answers and errors ----------------------------------------------------------------------------------------------
 
 
-async def _checked(request: Message, context: Context) -> None:
+async def _checked(request: Message | Refused, context: Context) -> None:
+    if isinstance(request, Refused):
+        await _abort(context, status(request))
     if found := violations(request):
         await _abort(context, invalid_argument(found))
 

@@ -92,8 +92,9 @@ class Stream:
         self._told = 0  # the last sequence number that was told
         self._tasks: set[asyncio.Task[None]] = set()
         self._unanswered = 0
+        self.refused: Refused | None = None  # why the rest of what the client says was not read
 
-    async def said(self, requests: AsyncIterator[pb.ConverseRequest]) -> AsyncIterator[pb.ConverseResponse]:
+    async def said(self, requests: AsyncIterator[pb.ConverseRequest | Refused]) -> AsyncIterator[pb.ConverseResponse]:
         """What the client hears, until it has ended its side and has every answer, or leaves."""
         with ExitStack() as closing:
             reading = asyncio.create_task(self._read(requests, closing))
@@ -125,9 +126,12 @@ class Stream:
 
     # --- what comes in -----------------------------------------------------------------------------------------------
 
-    async def _read(self, requests: AsyncIterator[pb.ConverseRequest], closing: ExitStack) -> None:
+    async def _read(self, requests: AsyncIterator[pb.ConverseRequest | Refused], closing: ExitStack) -> None:
         try:
             async for request in requests:
+                if isinstance(request, Refused):
+                    self.refused = request
+                    return
                 if refused := await self._take(request, closing):
                     self._queue.put_nowait(_Answered(request.turn.request_id, refused))
         finally:
