@@ -365,6 +365,29 @@ async def test_a_bug_on_an_answer_becomes_the_failure_of_the_ask(tmp_path: Path)
         assert done(await caller.send("utterance", text="hours?")) == ["escalate general"]
 
 
+@pytest.mark.parametrize(
+    ("at_fault", "said", "failed"),
+    [
+        ("mood", ["say opening_hours"], "mood fails"),
+        ("classify", ["say how_can_i_help", "escalate general"], "classify fails"),
+    ],
+)
+async def test_of_two_answers_that_come_together_only_the_one_at_fault_fails(
+    tmp_path: Path, at_fault: str, said: list[str], failed: str
+) -> None:
+    program = checked(tmp_path / "policy", TOGETHER)
+    agents = HeldAgents()
+    async with stored(tmp_path / "charter.db") as store:
+        decides = Stumbling(Decider(program, RuleKernel(program), _rebuilt), at_fault)
+        caller = Caller(Conversations(ports(program, decides, agents, store)))
+        await caller.start()
+        agents.answer(1, suggested("opening_hours", 9000))
+        agents.answer(2, Suggested({"cross": True}, ()))
+        assert done(await caller.send("utterance", text="hm")) == said
+        kinds = [whole(record)["event"]["kind"] for record in await store.records(caller.id)]
+        assert set(kinds[2:]) == {"classify", "mood"} - {at_fault} | {failed}
+
+
 async def test_a_bug_on_the_event_itself_is_an_error_and_nothing_happened(tmp_path: Path) -> None:
     program = checked(tmp_path / "policy")
     async with stored(tmp_path / "charter.db") as store:
