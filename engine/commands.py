@@ -77,7 +77,7 @@ def serve_command(
     deployment = _deployment(folder, config)
     proved = _still_proved(program, certified) if shared else _proved(folder, program, deployment, allow_unproved)
     path = _store_path(store, deployment)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(path.parent)
     try:
         settings = Settings(
             store=path,
@@ -241,9 +241,17 @@ def _read(path: Path) -> Deployment:
 
 def _store_path(store: str | None, deployment: Deployment) -> Path:
     url = store or deployment.store or DEFAULT_STORE
-    if not url.startswith(_SQLITE) or url == _SQLITE:
+    path = Path(url.removeprefix(_SQLITE))
+    if not url.startswith(_SQLITE) or path.is_dir():  # no path at all is the folder that the command runs in
         raise Mistake(f"`{url}` is no store; try {DEFAULT_STORE}")
-    return Path(url.removeprefix(_SQLITE))
+    return path
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Mistake(f"{folder}: {error.strerror}") from error
 
 
 def _key_file(store: Path, deployment: Deployment) -> Path:

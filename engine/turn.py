@@ -19,7 +19,7 @@ from charter.engine.errands import Errand, Errands, Waits
 from charter.engine.flight import Flight, Flights
 from charter.engine.line import Line, Place
 from charter.engine.order import SILENCE, START, doubted, must_wait, unfit, waited_in_vain
-from charter.engine.ports import LONGEST_SECONDS, Ports, Surroundings
+from charter.engine.ports import Ports, Surroundings
 from charter.engine.recall import recall
 from charter.engine.refused import Refused, Why
 from charter.engine.snapshot import Snapshot
@@ -227,7 +227,7 @@ class LiveConversation:
         recalled = await recall(self._ports, self._id)
         if isinstance(recalled, Refused):
             return recalled
-        until = asyncio.get_running_loop().time() + LONGEST_SECONDS
+        until = asyncio.get_running_loop().time() + self._ports.limits.turn_seconds
         self._flights.remember(recalled.acts, recalled.untold, until=until)
         self._snapshot = recalled.known
         await self._adopt(recalled.known)

@@ -56,17 +56,37 @@ def test_a_deployment_that_cannot_be_read_exits_2(tmp_path: Path) -> None:
     assert "charter.toml:1: unknown key `agent`" in result.stderr
 
 
-@pytest.mark.parametrize("store", ["postgresql://somewhere", "sqlite:///"])
+@pytest.mark.parametrize("store", ["postgresql://somewhere", "sqlite:///", "sqlite:///.", "sqlite:////tmp/"])
 def test_a_store_that_is_none_exits_2(tmp_path: Path, store: str) -> None:
-    assert charter("serve", policy_folder(tmp_path / "policy"), "--allow-unproved", "--store", store).exit_code == 2
+    policy = policy_folder(tmp_path / "policy")
+    for command in (["serve", policy, "--allow-unproved"], ["replay", policy], ["audit", "verify"]):
+        result = charter(*command, "--store", store)
+        assert result.exit_code == 2
+        assert f"Error: `{store}` is no store; try sqlite:///var/charter.db" in result.stderr
 
 
-def test_an_address_that_is_taken_exits_2(tmp_path: Path) -> None:
+def test_a_store_below_a_file_exits_2(tmp_path: Path) -> None:
+    policy = policy_folder(tmp_path / "policy")
+    store = f"sqlite:///{policy / 'policy.charter' / 'x.db'}"
+    result = charter("serve", policy, "--allow-unproved", "--store", store)
+    assert result.exit_code == 2
+    assert f"Error: {policy / 'policy.charter'}: " in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("listen", "complaint"),
+    [
+        ("256.0.0.1:1", "cannot listen on 256.0.0.1:1"),
+        ("127.0.0.1:70000", "`127.0.0.1:70000` is not an address such as 127.0.0.1:0"),
+        ("localhost", "`localhost` is not an address such as 127.0.0.1:0"),
+    ],
+)
+def test_an_address_that_cannot_be_had_exits_2(tmp_path: Path, listen: str, complaint: str) -> None:
     folder = policy_folder(tmp_path / "policy")
     store = f"sqlite:///{tmp_path / 'x.db'}"
-    result = charter("serve", folder, "--allow-unproved", "--store", store, "--listen", "256.0.0.1:1")
+    result = charter("serve", folder, "--allow-unproved", "--store", store, "--listen", listen)
     assert result.exit_code == 2
-    assert "cannot listen on 256.0.0.1:1" in result.stderr
+    assert complaint in result.stderr
 
 
 def test_an_intact_log_verifies(store: str) -> None:
