@@ -51,6 +51,7 @@ TOOLS = (
     schema("flag_support", "customer: id", "noted: bool", writes=True, idempotent=True),
     schema("pause_recording", "why: id", "paused: bool", writes=True, idempotent=True),
     schema("resume_recording", "why: id", "resumed: bool", writes=True, idempotent=True),
+    schema("continue_recording", "why: id", "resumed: bool", writes=True, idempotent=True),
     schema("stop_recording", "why: id", "stopped: bool", writes=True, idempotent=True),
 )
 
@@ -96,7 +97,7 @@ class Bank:
                 return result("stopped", True)
             case "pause_recording":
                 return result("paused", True)
-            case "resume_recording":
+            case "resume_recording" | "continue_recording":
                 return result("resumed", call.conversation not in self._stopped)
             case "activate_card":
                 return result("active", False)

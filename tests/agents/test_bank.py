@@ -91,6 +91,7 @@ async def test_a_recording_that_was_stopped_is_never_resumed(bank: Bank) -> None
     assert await called(bank, "resume_recording", why="it is over") == {"resumed": True}
     assert await called(bank, "stop_recording", why="an objection") == {"stopped": True}
     assert await called(bank, "resume_recording", why="a mistake") == {"resumed": False}
+    assert await called(bank, "continue_recording", why="a mistake") == {"resumed": False}
 
 
 async def test_who_is_not_known_is_refused(bank: Bank) -> None:

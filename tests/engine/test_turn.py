@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from serving import CARD_SUPPORT, KEY, TOGETHER, TWICE, Caller, HeldAgents, checked, ports, stored, suggested
+from serving import CARD_SUPPORT, KEY, TOGETHER, TWICE, Caller, HeldAgents, HeldTools, checked, ports, stored, suggested
 
+from charter.dsl.load import Loaded, load
 from charter.dsl.program import Event, Program, State
 from charter.engine.asks import Failed, Reason, Suggested
 from charter.engine.audit import verify
+from charter.engine.calls import Returned
 from charter.engine.conversations import Conversations
 from charter.engine.decide import Decider, Decision
 from charter.engine.evaluator import Executed
@@ -471,3 +473,26 @@ async def test_where_the_executors_differ_a_person_takes_over_and_the_incident_i
         conversation = await store.load(caller.id)
         assert conversation is not None
         assert isinstance(replay(program, conversation, records), Unclear)
+
+
+async def test_a_safe_stop_while_a_card_number_is_awaited_leaves_no_recording_paused(
+    tmp_path: Path,
+) -> None:
+    loaded = load(Path(__file__).parents[2] / "rules" / "card_support")
+    assert isinstance(loaded, Loaded)
+    decides = Decider(loaded.program, Deaf(RuleKernel(loaded.program), "keys"), _rebuilt)
+    agents, tools = HeldAgents(), HeldTools()
+    async with stored(tmp_path / "charter.db") as store:
+        caller = Caller(Conversations(ports(loaded.program, decides, agents, store, tools=tools)))
+        await caller.start()
+        agents.answer(1, Suggested({"intent": "activate_card", "confidence": 9000, "in_scope": 9000}, ()))
+        agents.answer(2, Suggested({"score": 0}, ()))
+        tools.answer(1, Returned({"paused": True}, ()))
+        assert done(await caller.send("utterance", text="activate my card")) == [
+            "say read_number",
+            "collect",
+        ]
+        assert done(await caller.send("keys", digits="1")) == ["escalate general"]
+        tools.answer(2, Returned({"resumed": True}, ()))
+        await caller.send("escalated general")
+        assert [call.tool.name for call in tools.called] == ["pause_recording", "continue_recording"]
