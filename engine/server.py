@@ -30,6 +30,8 @@ from charter.engine.unreadable import UnreadableRequests
 from charter.v1 import conversations_pb2_grpc
 
 DRAIN_SECONDS = 10.0
+MOST_PENDING = 100_000
+"""Calls that have come and are not begun; each is begun soon, and refused where too many are under way."""
 
 
 class CannotServe(Exception):
@@ -108,6 +110,9 @@ async def _serve(
         options=[
             ("grpc.max_receive_message_length", settings.deployment.limits.request_bytes),
             ("grpc.so_reuseport", int(settings.shared)),
+            # By itself gRPC cancels calls, without a reason, once a thousand of them are not begun.
+            ("grpc.server.max_pending_requests", MOST_PENDING),
+            ("grpc.server.max_pending_requests_hard_limit", MOST_PENDING),
         ],
     )
     conversations_pb2_grpc.add_ConversationsServicer_to_server(service, server)

@@ -1,6 +1,7 @@
 """A server takes on what its limits say; what is more is told to come again, changes nothing, and is taken then."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -76,6 +77,16 @@ async def test_a_flood_is_answered_at_once_and_not_queued(tmp_path: Path) -> Non
         assert not any(one.done() for one in under_way)
         await asyncio.gather(*under_way)
         await begun(at)
+
+
+async def test_thousands_of_calls_at_once_are_each_answered_or_told_to_come_again(tmp_path: Path) -> None:
+    async with limited(tmp_path, Limits(requests=50)) as at:
+        calls = (_turn(at, start(new())) for _ in range(2_000))
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+        codes = Counter(one.code() for one in answers if isinstance(one, grpc.aio.AioRpcError))
+        taken = sum(isinstance(one, pb.TurnResponse) for one in answers)
+        assert codes == {grpc.StatusCode.RESOURCE_EXHAUSTED: 2_000 - taken}
+        assert taken >= 50
 
 
 async def test_a_request_too_many_on_a_stream_is_a_refusal_to_be_repeated(tmp_path: Path) -> None:
