@@ -39,7 +39,7 @@ def schema(name: str, arguments: str, results: str, *, writes: bool = False, ide
 BALANCE = "decimal(2) -1000000.00..1000000.00"
 TOOLS = (
     schema("find_customer", "phone: id", "customer: id, card: id"),
-    schema("check_answer", "customer: id, answer: id", "right: bool"),
+    schema("check_identity", "customer: id, birth_date: id, last_digits: id", "right: bool"),
     schema("block_card", "card: id", "reference: id", writes=True, idempotent=True),
     schema("get_balance", "card: id", f"balance: {BALANCE}"),
     schema("card_state", "card: id", "state: enum"),
@@ -51,6 +51,7 @@ TOOLS = (
     schema("flag_support", "customer: id", "noted: bool", writes=True, idempotent=True),
     schema("pause_recording", "why: id", "paused: bool", writes=True, idempotent=True),
     schema("resume_recording", "why: id", "resumed: bool", writes=True, idempotent=True),
+    schema("continue_recording", "why: id", "resumed: bool", writes=True, idempotent=True),
     schema("stop_recording", "why: id", "stopped: bool", writes=True, idempotent=True),
 )
 
@@ -96,7 +97,7 @@ class Bank:
                 return result("stopped", True)
             case "pause_recording":
                 return result("paused", True)
-            case "resume_recording":
+            case "resume_recording" | "continue_recording":
                 return result("resumed", call.conversation not in self._stopped)
             case "activate_card":
                 return result("active", False)
@@ -108,8 +109,9 @@ class Bank:
         match call.tool:
             case "find_customer":
                 return Result((Field("customer", Identifier(customer.id)), Field("card", Identifier(customer.card))))
-            case "check_answer":
-                return result("right", call.argument("answer") == Identifier(customer.answer))
+            case "check_identity":
+                known = {"birth_date": customer.birth_date, "last_digits": customer.account[-4:]}
+                return result("right", all(call.argument(one) == Identifier(text) for one, text in known.items()))
             case "block_card":
                 account.state = "blocked"
                 return result("reference", Identifier(self._paper("block")))

@@ -24,11 +24,14 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """A customer with one card. `answer` is what only the customer knows; `number` is what stands on the card."""
+    """A customer with one card. `birth_date` and `account`, its number, are what the customer knows; `number` is
+    what stands on the card.
+    """
 
     id: str
     phone: str
-    answer: str
+    birth_date: str
+    account: str
     card: str
     number: str
     state: str
@@ -71,7 +74,8 @@ def read_customer(content: Mapping[str, Any]) -> Customer:
     return Customer(
         id=text_of(content, "id"),
         phone=text_of(content, "phone"),
-        answer=text_of(content, "answer"),
+        birth_date=text_of(content, "birth_date"),
+        account=text_of(content, "account"),
         card=text_of(content, "card"),
         number=text_of(content, "number"),
         state=state,

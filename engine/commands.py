@@ -41,6 +41,7 @@ _SQLITE = "sqlite:///"
 _log = logging.getLogger(__name__)
 
 _STORE = click.option("--store", metavar="URL", help=f"Where conversations are stored.  [default: {DEFAULT_STORE}]")
+_KEY = click.option("--key", type=click.Path(path_type=Path), help="The key file.  [default: beside the store]")
 _CONFIG = click.option(
     "--config", type=click.Path(path_type=Path), help=f"The deployment.  [default: {FILE_NAME} in the policy's folder]"
 )
@@ -76,7 +77,7 @@ def serve_command(
     deployment = _deployment(folder, config)
     proved = _still_proved(program, certified) if shared else _proved(folder, program, deployment, allow_unproved)
     path = _store_path(store, deployment)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(path.parent)
     try:
         settings = Settings(
             store=path,
@@ -170,7 +171,7 @@ def audit_command() -> None:
 @audit_command.command("verify")
 @_STORE
 @click.option("--config", type=click.Path(path_type=Path), help="The deployment, for its store and key.")
-@click.option("--key", type=click.Path(path_type=Path), help="The key file.  [default: beside the store]")
+@_KEY
 def verify_command(store: str | None, config: Path | None, key: Path | None) -> None:
     """Checks that the log still says what was written. Exits 1 where it does not, and says where."""
     deployment = _read(config) if config else Deployment()
@@ -188,14 +189,24 @@ def verify_command(store: str | None, config: Path | None, key: Path | None) -> 
 @_FOLDER
 @_CONFIG
 @_STORE
-def replay_command(folder: Path, config: Path | None, store: str | None) -> None:
-    """Decides the stored conversations again under the policy in POLICY_DIR. Exits 1 where one comes out otherwise."""
+@_KEY
+def replay_command(folder: Path, config: Path | None, store: str | None, key: Path | None) -> None:
+    """Decides the stored conversations again under the policy in POLICY_DIR. Exits 1 where one comes out otherwise, or
+    where the audit log no longer says what was written.
+    """
     program = _program(folder)
-    path = _store_path(store, _deployment(folder, config))
+    deployment = _deployment(folder, config)
+    path = _store_path(store, deployment)
     counts: Counter[type] = Counter()
     try:
         engine = open_reader(f"{_SQLITE}{path}")
-        for replayed in replay_store(program, engine):
+        report = verify(engine, read_key(key or _key_file(path, deployment)))
+        if not report.intact:
+            click.echo(verified(report))
+        altered = {broken.conversation for broken in report.breaks}
+        if None in altered:
+            raise SystemExit(1)  # the log as a whole is not what was written: no conversation of it can be relied on
+        for replayed in replay_store(program, engine, altered):
             counts[type(replayed)] += 1
             match replayed:
                 case Different(conversation, sequence, recorded, decided):
@@ -209,7 +220,7 @@ def replay_command(folder: Path, config: Path | None, store: str | None) -> None
     except StoreError as error:
         raise Mistake(str(error)) from error
     click.echo(f"{counts[Same]} conversations as recorded, {counts[Different]} otherwise, {counts[Unclear]} unclear")
-    if counts[Different]:
+    if counts[Different] or altered:
         raise SystemExit(1)
 
 
@@ -230,9 +241,17 @@ def _read(path: Path) -> Deployment:
 
 def _store_path(store: str | None, deployment: Deployment) -> Path:
     url = store or deployment.store or DEFAULT_STORE
-    if not url.startswith(_SQLITE) or url == _SQLITE:
+    path = Path(url.removeprefix(_SQLITE))
+    if not url.startswith(_SQLITE) or path.is_dir():  # no path at all is the folder that the command runs in
         raise Mistake(f"`{url}` is no store; try {DEFAULT_STORE}")
-    return Path(url.removeprefix(_SQLITE))
+    return path
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Mistake(f"{folder}: {error.strerror}") from error
 
 
 def _key_file(store: Path, deployment: Deployment) -> Path:

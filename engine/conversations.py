@@ -9,12 +9,13 @@ from itertools import islice
 from typing import assert_never
 
 from charter.engine.alarms import Alarms
+from charter.engine.deployment import Limits
 from charter.engine.errands import Errand
 from charter.engine.flight import Flight
 from charter.engine.line import Place
 from charter.engine.listeners import Listeners
-from charter.engine.ports import LONGEST_SECONDS, Ports, Told
-from charter.engine.refused import ELSEWHERE, REUSED, Refused, Why, refusal
+from charter.engine.ports import Ports, Told
+from charter.engine.refused import ELSEWHERE, OVERLOADED, REUSED, Refused, Why, refusal
 from charter.engine.store import (
     AlreadyRequested,
     Answered,
@@ -66,29 +67,39 @@ class Conversations:
 
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
+        self._flying = 0  # requests
         self._kept: OrderedDict[ConversationId, _Kept] = OrderedDict()
         self._alarms = Alarms(ports.clock, self._rings)
         self._tasks: set[asyncio.Task[None]] = set()
         self.listeners = Listeners()
+
+    @property
+    def limits(self) -> Limits:
+        """How much is taken on."""
+        return self._ports.limits
 
     async def take(self, conversation: ConversationId, flight: Flight) -> bytes | Refused:
         """The answer: of this request, or the one recorded when it came before; one that is in flight is waited for."""
         return await asyncio.shield(self.begin(conversation, flight))
 
     def begin(self, conversation: ConversationId, flight: Flight) -> "asyncio.Future[bytes | Refused]":
-        """The request has its place among those of the conversation; its answer comes."""
+        """The request has its place among those of the conversation; its answer comes.
+
+        One that is not under way already is refused where as many are as the limits say.
+        """
+        known = self._kept.get(conversation)
+        if known is not None and (first := known.flights.get(flight.id)) is not None:
+            return first.task if first.flight.digest == flight.digest else _answered(REUSED)
+        if self._flying >= self._ports.limits.requests:
+            return _answered(OVERLOADED)
         kept = self._keep(conversation)
-        if (first := kept.flights.get(flight.id)) is not None:
-            if first.flight.digest != flight.digest:
-                reused: asyncio.Future[bytes | Refused] = asyncio.get_running_loop().create_future()
-                reused.set_result(REUSED)
-                return reused
-            return first.task
         place = kept.live.line.join()
         task = asyncio.create_task(self._fly(kept.live, place, conversation, flight))
         kept.flights[flight.id] = _Flying(flight, task)
+        self._flying += 1
 
         def landed(_: object) -> None:
+            self._flying -= 1
             place.leave()
             del kept.flights[flight.id]
 
@@ -246,7 +257,7 @@ class Conversations:
         self, live: LiveConversation, conversation: ConversationId, flight: Flight
     ) -> bytes | Refused | None:
         """What is on record of the request, once it is complete; None where nothing is."""
-        until = asyncio.get_running_loop().time() + LONGEST_SECONDS + 1
+        until = asyncio.get_running_loop().time() + self._ports.limits.turn_seconds + 1
         while asyncio.get_running_loop().time() < until:
             match await self._ports.store.request(conversation, flight.id, flight.digest):
                 case Unseen():
@@ -263,6 +274,12 @@ class Conversations:
                 case never:
                     assert_never(never)
         return ELSEWHERE
+
+
+def _answered(refused: Refused) -> "asyncio.Future[bytes | Refused]":
+    answer: asyncio.Future[bytes | Refused] = asyncio.get_running_loop().create_future()
+    answer.set_result(refused)
+    return answer
 
 
 def _failed(error: Exception, conversation: ConversationId) -> Refused:

@@ -1,6 +1,6 @@
 """What a turn works with: the ports that the composition root fills, and what a turn tells to what surrounds it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from charter.dsl.program import Event, State
@@ -8,13 +8,12 @@ from charter.engine.asks import Ask, Failed, Suggested
 from charter.engine.calls import Call, Called
 from charter.engine.clock import Clock
 from charter.engine.decide import Decision
+from charter.engine.deployment import Limits
 from charter.engine.errands import Errand
 from charter.engine.flight import Shown
 from charter.engine.record import Recorder
 from charter.engine.store import ConversationId, IdempotencyKey, Owner, RequestId, Store
 
-LONGEST_SECONDS = 4.0
-"""After this, whatever the caller would allow, what was asked of agents fails as late."""
 SLACK_MS = 10_000
 """A lease ends this long after the last answer that is waited for is due: then a crash left the conversation."""
 
@@ -51,6 +50,7 @@ class Ports:
     store: Store
     clock: Clock
     owner: Owner
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ class Why(StrEnum):
     REUSED = "REQUEST_ID_REUSED"
     ERASED = "ANSWER_ERASED"
     BUSY = "TURN_OPEN"  # another event of the conversation is being worked on
+    OVERLOADED = "SERVER_OVERLOADED"
     OTHER_POLICY = "POLICY_NOT_SERVED"
     STORE = "STORE_UNAVAILABLE"
     TAMPERED = "CONVERSATION_TAMPERED"  # what is stored is not what was written
@@ -39,6 +40,7 @@ UNKNOWN = Refused(Why.UNKNOWN, "there is no such conversation")
 OTHER_POLICY = Refused(Why.OTHER_POLICY, "the version of the policy that the conversation runs under is not served")
 REUSED = Refused(Why.REUSED, "the request_id was used for another request")
 ELSEWHERE = Refused(Why.BUSY, "another server works on the conversation")
+OVERLOADED = Refused(Why.OVERLOADED, "the server has as much under way as it takes on")
 BUG = Refused(Why.BUG, "an error that is ours; it is in the server's log")
 
 

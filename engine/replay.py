@@ -1,6 +1,6 @@
 """Decides stored conversations again, from the events on record, and shows the first difference of each."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -13,7 +13,7 @@ from charter.dsl.values import Misfit, spell
 from charter.engine.decide import IncidentKind
 from charter.engine.record import acts_in, event_in, whole
 from charter.engine.snapshot import is_of, snapshot
-from charter.engine.store import Conversation, ConversationId, Record, Tampered
+from charter.engine.store import Conversation, ConversationId, Record
 from charter.engine.store.read import list_records, load_conversation
 from charter.engine.store.tables import conversations
 
@@ -47,18 +47,20 @@ class Unclear:
 Replayed: TypeAlias = Same | Different | Unclear
 
 
-def replay_store(program: Program, engine: Engine) -> Iterator[Replayed]:
-    """The conversations of this policy, in the order of their ids, each decided again under this program."""
+def replay_store(
+    program: Program, engine: Engine, altered: Collection[ConversationId | None] = ()
+) -> Iterator[Replayed]:
+    """The conversations of this policy, in the order of their ids, each decided again under this program.
+
+    Those that an audit found altered are left out: nobody knows what their events were. Raises `Tampered` at one that
+    the audit did not name.
+    """
     with engine.begin() as connection:
         of_policy = select(conversations.c.id).where(conversations.c.policy == program.name)
         for found in connection.scalars(of_policy.order_by(conversations.c.id)).all():
-            stored = load_conversation(connection, ConversationId(found))
-            if stored is None:
-                continue
-            try:
+            stored = None if found in altered else load_conversation(connection, ConversationId(found))
+            if stored is not None:
                 yield replay(program, stored, list_records(connection, stored.id, None, 0, None))
-            except Tampered as tampered:
-                yield Unclear(stored.id, tampered.detail)
 
 
 def replay(program: Program, stored: Conversation, records: Sequence[Record]) -> Replayed:

@@ -13,6 +13,7 @@ from grpc_health.v1.health import SERVICE_NAME as HEALTH
 from grpc_health.v1.health import aio as health  # type: ignore[attr-defined]  # the stubs are older than it
 from grpc_reflection.v1alpha import reflection
 
+from charter.agents.provider import AddressUnavailable, bind
 from charter.dsl.program import Program
 from charter.engine.certified import PROOF
 from charter.engine.clock import Clock, SystemClock
@@ -25,11 +26,12 @@ from charter.engine.service import SERVICE, ConversationsService
 from charter.engine.store import Key, open_store
 from charter.engine.suggestions import GrpcAgents
 from charter.engine.tools import GrpcTools
+from charter.engine.unreadable import UnreadableRequests
 from charter.v1 import conversations_pb2_grpc
 
-LARGEST_REQUEST = 262_144
-"""Bytes; a request that keeps to its contract is far smaller."""
 DRAIN_SECONDS = 10.0
+MOST_PENDING = 100_000
+"""Calls that have come and are not begun; each is begun soon, and refused where too many are under way."""
 
 
 class CannotServe(Exception):
@@ -81,6 +83,7 @@ async def serve(
             store=store,
             clock=settings.clock,
             owner=owner,
+            limits=settings.deployment.limits,
         )
         conversations = Conversations(ports)
         closing.callback(conversations.close)
@@ -103,7 +106,14 @@ async def _serve(
     service: ConversationsService, settings: Settings, stop: asyncio.Event, ready: Callable[[str], None]
 ) -> None:
     server = grpc.aio.server(
-        options=[("grpc.max_receive_message_length", LARGEST_REQUEST), ("grpc.so_reuseport", int(settings.shared))],
+        interceptors=[UnreadableRequests(SERVICE)],
+        options=[
+            ("grpc.max_receive_message_length", settings.deployment.limits.request_bytes),
+            ("grpc.so_reuseport", int(settings.shared)),
+            # By itself gRPC cancels calls, without a reason, once a thousand of them are not begun.
+            ("grpc.server.max_pending_requests", MOST_PENDING),
+            ("grpc.server.max_pending_requests_hard_limit", MOST_PENDING),
+        ],
     )
     conversations_pb2_grpc.add_ConversationsServicer_to_server(service, server)
     state = health.HealthServicer()
@@ -111,15 +121,15 @@ async def _serve(
     if settings.reflection:
         reflection.enable_server_reflection((SERVICE, HEALTH, reflection.SERVICE_NAME), server)
     try:
-        port = server.add_insecure_port(settings.listen)
-    except RuntimeError as error:
-        raise CannotServe(f"cannot listen on {settings.listen}: {error}") from error
+        address = bind(server, settings.listen)
+    except AddressUnavailable as error:
+        raise CannotServe(str(error)) from error
     await server.start()
     for name in ("", SERVICE):
         await state.set(name, health_pb2.HealthCheckResponse.SERVING)
     proof = health_pb2.HealthCheckResponse.SERVING if settings.proved else health_pb2.HealthCheckResponse.NOT_SERVING
     await state.set(PROOF, proof)
-    ready(f"{settings.listen.rpartition(':')[0]}:{port}")
+    ready(address)
     try:
         await stop.wait()
         await state.enter_graceful_shutdown()

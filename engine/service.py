@@ -1,7 +1,7 @@
 """The gRPC service `charter.v1.Conversations`: messages in, one turn, messages out; refusals as rich errors."""
 
 import logging
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Coroutine
 from typing import Any, NoReturn, TypeAlias, TypeVar
 
 import grpc.aio
@@ -11,7 +11,7 @@ from charter.dsl.program import Program, Role
 from charter.engine.conversations import Conversations
 from charter.engine.explain import decision_message
 from charter.engine.messages import to_fields
-from charter.engine.refused import BUG, OTHER_POLICY, UNKNOWN, Refused, refusal
+from charter.engine.refused import BUG, OTHER_POLICY, OVERLOADED, UNKNOWN, Refused, refusal
 from charter.engine.snapshot import is_of, snapshot
 from charter.engine.status import status
 from charter.engine.store import ConversationId, RequestId, Store, StoreError
@@ -28,12 +28,14 @@ _log = logging.getLogger(__name__)
 
 
 class ConversationsService(conversations_pb2_grpc.ConversationsServicer):
-    """Serves the conversations of one policy."""
+    """Serves the conversations of one policy. A request may also be the refusal of one: see `UnreadableRequests`."""
 
     def __init__(self, program: Program, conversations: Conversations, store: Store) -> None:
         self._program = program
         self._conversations = conversations
         self._store = store
+        self._limits = conversations.limits
+        self._reading = self._streams = 0
 
     async def Turn(
         self, request: pb.TurnRequest, context: "grpc.aio.ServicerContext[pb.TurnRequest, pb.TurnResponse]"
@@ -45,12 +47,20 @@ class ConversationsService(conversations_pb2_grpc.ConversationsServicer):
     async def Converse(
         self,
         request_iterator: AsyncIterator[pb.ConverseRequest],
-        context: "grpc.aio.ServicerContext[pb.ConverseRequest, pb.ConverseResponse]",  # noqa: ARG002  # gRPC's
+        context: "grpc.aio.ServicerContext[pb.ConverseRequest, pb.ConverseResponse]",
     ) -> AsyncIterator[pb.ConverseResponse]:
         """See the contract."""
+        if self._streams >= self._limits.streams:
+            await _abort(context, status(OVERLOADED))
         stream = Stream(self._program, self._conversations, self._store)
-        async for said in stream.said(request_iterator):
-            yield said
+        self._streams += 1
+        try:
+            async for said in stream.said(request_iterator):
+                yield said
+        finally:
+            self._streams -= 1
+        if stream.refused is not None:
+            await _abort(context, status(stream.refused))
 
     async def GetConversation(
         self,
@@ -59,21 +69,32 @@ class ConversationsService(conversations_pb2_grpc.ConversationsServicer):
     ) -> pb.GetConversationResponse:
         """See the contract."""
         await _checked(request, context)
-        return await _answered(self._get(request), context)
+        return await _answered(self._read(self._get(request)), context)
 
     async def Explain(
         self, request: pb.ExplainRequest, context: "grpc.aio.ServicerContext[pb.ExplainRequest, pb.ExplainResponse]"
     ) -> pb.ExplainResponse:
         """See the contract."""
         await _checked(request, context)
-        return await _answered(self._explain(request), context)
+        return await _answered(self._read(self._explain(request)), context)
 
     async def _turn(self, request: pb.TurnRequest, remaining: float | None) -> pb.TurnResponse | Refused:
-        flight = flight_of(self._program, request, remaining)
+        flight = flight_of(self._program, request, remaining, self._limits.turn_seconds)
         if isinstance(flight, Refused):
             return flight
         answer = await self._conversations.take(_conversation(request.conversation_id), flight)
         return answer if isinstance(answer, Refused) else pb.TurnResponse.FromString(answer)
+
+    async def _read(self, answer: Coroutine[Any, Any, M | Refused]) -> M | Refused:
+        """What the store has; it is read for so many at once only as may be written for."""
+        if self._reading >= self._limits.requests:
+            answer.close()
+            return OVERLOADED
+        self._reading += 1
+        try:
+            return await answer
+        finally:
+            self._reading -= 1
 
     async def _get(self, request: pb.GetConversationRequest) -> pb.GetConversationResponse | Refused:
         stored = await self._store.load(_conversation(request.conversation_id))
@@ -117,7 +138,9 @@ def _conversation(text: str) -> ConversationId:
 # --- answers and errors ----------------------------------------------------------------------------------------------
 
 
-async def _checked(request: Message, context: Context) -> None:
+async def _checked(request: Message | Refused, context: Context) -> None:
+    if isinstance(request, Refused):
+        await _abort(context, status(request))
     if found := violations(request):
         await _abort(context, invalid_argument(found))
 

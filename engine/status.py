@@ -16,6 +16,7 @@ from charter.v1.validation import Violation, invalid_argument
 
 DOMAIN = "charter"
 _RETRY = Duration(nanos=200_000_000)
+_RETRIED = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
 _CODES: Mapping[Why, grpc.StatusCode] = {
     Why.INVALID: grpc.StatusCode.INVALID_ARGUMENT,
     Why.NOT_STARTED: grpc.StatusCode.FAILED_PRECONDITION,
@@ -27,6 +28,7 @@ _CODES: Mapping[Why, grpc.StatusCode] = {
     Why.REUSED: grpc.StatusCode.ALREADY_EXISTS,
     Why.ERASED: grpc.StatusCode.FAILED_PRECONDITION,
     Why.BUSY: grpc.StatusCode.UNAVAILABLE,
+    Why.OVERLOADED: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Why.OTHER_POLICY: grpc.StatusCode.FAILED_PRECONDITION,
     Why.STORE: grpc.StatusCode.UNAVAILABLE,
     Why.TAMPERED: grpc.StatusCode.DATA_LOSS,
@@ -40,7 +42,7 @@ def status(refused: Refused) -> grpc.Status:
         return invalid_argument([Violation(refused.field, refused.detail)])
     details: list[Message] = [ErrorInfo(reason=refused.why.value, domain=DOMAIN)]
     code = _CODES[refused.why]
-    if code is grpc.StatusCode.UNAVAILABLE:
+    if code in _RETRIED:
         details.append(RetryInfo(retry_delay=_RETRY))
     number = code.value[0]
     return rpc_status.to_status(Status(code=number, message=refused.detail, details=[_packed(one) for one in details]))
@@ -55,7 +57,7 @@ def refusal_message(request_id: str, refused: Refused) -> pb.Refusal:
         reason="" if refused.why is Why.INVALID else refused.why.value,
         field=refused.field,
         message=refused.detail,
-        retry_after=_RETRY if code is grpc.StatusCode.UNAVAILABLE else None,
+        retry_after=_RETRY if code in _RETRIED else None,
     )
 
 

@@ -17,7 +17,7 @@ from charter.engine.decide import Decision
 from charter.engine.errands import Errand, Happened, Waits, change, outbox_entries
 from charter.engine.flight import Flight, Flights, Shown
 from charter.engine.messages import turn_response
-from charter.engine.ports import LONGEST_SECONDS, SLACK_MS, Ports, Told
+from charter.engine.ports import SLACK_MS, Ports, Told
 from charter.engine.record import Decided, record_of
 from charter.engine.snapshot import Snapshot, pending_requests, stored_state
 from charter.engine.store import (
@@ -122,7 +122,7 @@ def with_step(ports: Ports, plan: Plan, step: Step) -> Plan:
     program, outcome, known = ports.recorder.program, step.decision.outcome, plan.after
     sequence = known.sequence + 1
     happened = Happened(step.event, outcome, plan.conversation, sequence, step.request, step.errand)
-    changed = change(program, known.errands, happened, longest_ms=round(LONGEST_SECONDS * 1000))
+    changed = change(program, known.errands, happened, longest_ms=ports.limits.turn_ms)
     shown = tuple((sequence, act) for act in outcome.acts if act.kind in SHOWN)
     acts, untold = dict(plan.acts), plan.untold
     if step.flight is not None:

@@ -13,7 +13,7 @@ from charter.engine.conversations import Conversations
 from charter.engine.events import incoming
 from charter.engine.flight import Flight
 from charter.engine.messages import act_message
-from charter.engine.ports import LONGEST_SECONDS, Told
+from charter.engine.ports import Told
 from charter.engine.record import acts_in
 from charter.engine.refused import BUG, OTHER_POLICY, UNKNOWN, Refused, Why, refusal
 from charter.engine.snapshot import Snapshot, is_of, snapshot
@@ -33,12 +33,12 @@ LONGEST_QUEUE = 1024
 _log = logging.getLogger(__name__)
 
 
-def flight_of(program: Program, request: pb.TurnRequest, remaining: float | None) -> Flight | Refused:
+def flight_of(program: Program, request: pb.TurnRequest, remaining: float | None, longest: float) -> Flight | Refused:
     """The request on its way, to be answered before the seconds that its caller has left have passed."""
     event = incoming(program, request)
     if isinstance(event, Refused):
         return event
-    seconds = LONGEST_SECONDS if remaining is None else min(LONGEST_SECONDS, remaining - HEADROOM_SECONDS)
+    seconds = longest if remaining is None else min(longest, remaining - HEADROOM_SECONDS)
     return Flight(
         id=RequestId(request.request_id.lower()),
         digest=Digest(hashlib.sha256(request.SerializeToString(deterministic=True)).hexdigest()),
@@ -92,8 +92,9 @@ class Stream:
         self._told = 0  # the last sequence number that was told
         self._tasks: set[asyncio.Task[None]] = set()
         self._unanswered = 0
+        self.refused: Refused | None = None  # why the rest of what the client says was not read
 
-    async def said(self, requests: AsyncIterator[pb.ConverseRequest]) -> AsyncIterator[pb.ConverseResponse]:
+    async def said(self, requests: AsyncIterator[pb.ConverseRequest | Refused]) -> AsyncIterator[pb.ConverseResponse]:
         """What the client hears, until it has ended its side and has every answer, or leaves."""
         with ExitStack() as closing:
             reading = asyncio.create_task(self._read(requests, closing))
@@ -125,9 +126,12 @@ class Stream:
 
     # --- what comes in -----------------------------------------------------------------------------------------------
 
-    async def _read(self, requests: AsyncIterator[pb.ConverseRequest], closing: ExitStack) -> None:
+    async def _read(self, requests: AsyncIterator[pb.ConverseRequest | Refused], closing: ExitStack) -> None:
         try:
             async for request in requests:
+                if isinstance(request, Refused):
+                    self.refused = request
+                    return
                 if refused := await self._take(request, closing):
                     self._queue.put_nowait(_Answered(request.turn.request_id, refused))
         finally:
@@ -147,7 +151,7 @@ class Stream:
                 return refused
         if follows:
             return None
-        flight = flight_of(self._program, turn, None)
+        flight = flight_of(self._program, turn, None, self._conversations.limits.turn_seconds)
         if isinstance(flight, Refused):
             return flight
         self._unanswered += 1

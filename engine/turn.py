@@ -8,7 +8,7 @@ that matters is in the commit of each step, and whoever loads the conversation n
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from charter.dsl.program import Event, EventKind, Opening
 from charter.dsl.semantics import Outcome
@@ -19,7 +19,7 @@ from charter.engine.errands import Errand, Errands, Waits
 from charter.engine.flight import Flight, Flights
 from charter.engine.line import Line, Place
 from charter.engine.order import SILENCE, START, doubted, must_wait, unfit, waited_in_vain
-from charter.engine.ports import LONGEST_SECONDS, Ports, Surroundings
+from charter.engine.ports import Ports, Surroundings
 from charter.engine.recall import recall
 from charter.engine.refused import Refused, Why
 from charter.engine.snapshot import Snapshot
@@ -122,7 +122,7 @@ class LiveConversation:
                 await asyncio.sleep(min(TOGETHER_SECONDS, self._took))  # the last to come takes along those before it
             async with self._steps:
                 while key in self._arrived and await self._load() is None:
-                    if not await self._take_arrived():
+                    if not await self._take_arrived(arrival):
                         await self._steps.wait()
         finally:
             self._arrived.pop(key, None)
@@ -227,7 +227,7 @@ class LiveConversation:
         recalled = await recall(self._ports, self._id)
         if isinstance(recalled, Refused):
             return recalled
-        until = asyncio.get_running_loop().time() + LONGEST_SECONDS
+        until = asyncio.get_running_loop().time() + self._ports.limits.turn_seconds
         self._flights.remember(recalled.acts, recalled.untold, until=until)
         self._snapshot = recalled.known
         await self._adopt(recalled.known)
@@ -254,23 +254,36 @@ class LiveConversation:
         errands: Errands = self._snapshot.errands if self._snapshot else {}
         return any(one.waits is Waits.ASK and key not in self._arrived for key, one in errands.items())
 
-    async def _take_arrived(self) -> bool:
-        """The answers that can come now are decided and on record, in the order in which they came; whether any was."""
-        plan, taken = self._plan(), []
-        for key, arrival in self._arrived.items():
-            waiting = plan.after.errands.get(key)
-            if waiting is None:
-                taken.append(key)
-            elif waiting.waits is Waits.ASK or not must_wait(self._program, plan.after, arrival.kind):
-                plan = with_event(
-                    self._ports, plan, arrival.kind, arrival.fields, errand=waiting, answer=arrival.answer
-                )
-                taken.append(key)
+    async def _take_arrived(self, own: Arrival) -> bool:
+        """The answers that can come now are decided and on record, in the order in which they came; whether any was.
+
+        Where one of them cannot be decided, only `own` is: the others are left to whoever brought them.
+        """
+        arrived = tuple(self._arrived.values())
+        try:
+            plan, taken = self._decided(arrived)
+        except Exception:  # it comes again where the one at fault is taken on its own
+            if arrived == (own,):
+                raise
+            plan, taken = self._decided((own,))
         if plan.records:
             await self._write(plan)
         for key in taken:
             self._arrived.pop(key, None)
         return bool(taken)
+
+    def _decided(self, arrived: Iterable[Arrival]) -> tuple[Plan, list[IdempotencyKey]]:
+        """The plan with those of the answers that can come now, and which are done with."""
+        plan, taken = self._plan(), []
+        for arrival in arrived:
+            key, kind = arrival.errand.key, arrival.kind
+            waiting = plan.after.errands.get(key)
+            if waiting is None:
+                taken.append(key)
+            elif waiting.waits is Waits.ASK or not must_wait(self._program, plan.after, kind):
+                plan = with_event(self._ports, plan, kind, arrival.fields, errand=waiting, answer=arrival.answer)
+                taken.append(key)
+        return plan, taken
 
     async def _step(
         self,

@@ -13,7 +13,7 @@ from charter.dsl.types import Value
 from charter.engine.asks import Ask, Failed, Reason, Suggested
 from charter.engine.calls import Call, Called, NotDone, Returned, Unsure
 from charter.engine.errands import Errand, Errands, Waits
-from charter.engine.ports import LONGEST_SECONDS, Ports
+from charter.engine.ports import Ports
 from charter.engine.refused import Refused, refusal
 from charter.engine.snapshot import Snapshot
 from charter.engine.store import ConversationId, IdempotencyKey, StoreError
@@ -75,7 +75,7 @@ class Work:
             chain=(agent, *(self._program.agents[name] for name in agent.chain)),
             utterance=known.utterance,
             language=known.language,
-            until=until if until is not None else asyncio.get_running_loop().time() + LONGEST_SECONDS,
+            until=until if until is not None else asyncio.get_running_loop().time() + self._ports.limits.turn_seconds,
         )
         self._start(by, errand, self._ask(by, errand, ask))
 

@@ -25,7 +25,8 @@ CONVERSATION = "6f1c1f0e-4f53-4d1a-9f0e-0a8d4c0f7a11"
 CUSTOMER = {
     "id": "c-1",
     "phone": "+49301",
-    "answer": "2009",
+    "birth_date": "1984-07-02",
+    "account": "DE0010050915",
     "card": "k-1",
     "number": "4929",
     "state": "in_the_mail",
@@ -69,8 +70,14 @@ async def called(bank: Bank, tool: str, **arguments: str | int) -> dict[str, obj
 
 async def test_a_customer_is_found_checked_and_served(bank: Bank) -> None:
     assert await called(bank, "find_customer", phone="+49301") == {"customer": "c-1", "card": "k-1"}
-    assert await called(bank, "check_answer", customer="c-1", answer="2010") == {"right": False}
-    assert await called(bank, "check_answer", customer="c-1", answer="2009") == {"right": True}
+    for born, digits, right in (
+        ("1984-07-02", "0915", True),
+        ("1984-07-03", "0915", False),
+        ("1984-07-02", "0916", False),
+        ("0915", "1984-07-02", False),
+    ):
+        found = await called(bank, "check_identity", customer="c-1", birth_date=born, last_digits=digits)
+        assert found == {"right": right}
     assert str((await called(bank, "get_balance", card="k-1"))["balance"]) == "12.50"
     assert await called(bank, "set_limit", card="k-1", limit=1001) == {"done": False}
     assert await called(bank, "set_limit", card="k-1", limit=1000) == {"done": True}
@@ -91,6 +98,7 @@ async def test_a_recording_that_was_stopped_is_never_resumed(bank: Bank) -> None
     assert await called(bank, "resume_recording", why="it is over") == {"resumed": True}
     assert await called(bank, "stop_recording", why="an objection") == {"stopped": True}
     assert await called(bank, "resume_recording", why="a mistake") == {"resumed": False}
+    assert await called(bank, "continue_recording", why="a mistake") == {"resumed": False}
 
 
 async def test_who_is_not_known_is_refused(bank: Bank) -> None:
@@ -106,7 +114,7 @@ async def test_what_shall_go_wrong_goes_wrong(bank: Bank) -> None:
 
 
 async def test_every_tool_answers_in_the_fields_that_it_describes(bank: Bank) -> None:
-    arguments = {"phone": "+49301", "customer": "c-1", "answer": "1", "card": "k-1", "number": "4929", "limit": 1}
+    arguments = {"phone": "+49301", "customer": "c-1", "card": "k-1", "number": "4929", "limit": 1}
     for schema in TOOLS:
         given = {one.name: arguments.get(one.name, "a reason") for one in schema.arguments}
         answer = await called(bank, schema.name, **given)
@@ -172,7 +180,7 @@ def test_words_of_fraudsters_are_suspicious(path: Path) -> None:
     [
         ({"state": "melted"}, "`melted` is no state of a card"),
         ({"limit": "many"}, "`limit` is a whole number"),
-        ({"answer": 2009}, "`answer` is a text"),
+        ({"birth_date": 1984}, "`birth_date` is a text"),
         ({"id": "c-2"}, "two customers have the same id"),
         ({"trouble": {"get_balance": {"explodes": True}}}, "explodes"),
     ],

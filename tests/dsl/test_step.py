@@ -88,6 +88,38 @@ rule tell on start do say where(folder: "home")""")
     assert spoken(program, steps[0].outcome.acts[0], "en") == r"C:\home {folder} \{"
 
 
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [("en", "-0.25 of 12 k-1.5 1.5"), ("de", "-0,25 of 12 k-1.5 1.5"), ("de_CH", "-0.25 of 12 k-1.5 1.5")],
+)
+def test_a_decimal_is_said_as_the_language_writes_it_and_nothing_else_is_changed(language: str, said: str) -> None:
+    program = program_of(
+        """
+prompt told(part: decimal(2) -9..9, whole: int 0..99, key: id, note: text max 9) {
+  LANGUAGE "{part} of {whole} {key} {note}"
+}
+rule tell on start do say told(part: -0.25, whole: 12, key: "k-1.5", note: "1.5")""".replace("LANGUAGE", language),
+        HEADER.replace("languages en", f"languages {language}").replace("{ en ", f"{{ {language} "),
+    )
+    (act,) = Conversation(program).on("start", language=language)[0].outcome.acts
+    assert spoken(program, act, language) == said
+    assert spelled_act(program, act) == "say told(part: -0.25, whole: 12, key: k-1.5, note: 1.5)"
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "0.25 unknown"), ("fr", "0,25 unknown")])
+def test_a_decimal_that_may_be_unknown_is_said_as_the_language_writes_it(language: str, said: str) -> None:
+    program = program_of(
+        """
+fact part: decimal(2) 0..9? = 0.25
+fact other: decimal(2) 0..9?
+prompt told(part: decimal(2) 0..9?, other: decimal(2) 0..9?) { LANGUAGE "{part} {other}" }
+rule tell on start do say told(part: part, other: other)""".replace("LANGUAGE", language),
+        HEADER.replace("languages en", f"languages {language}").replace("{ en ", f"{{ {language} "),
+    )
+    (act,) = Conversation(program).on("start", language=language)[0].outcome.acts
+    assert spoken(program, act, language) == said
+
+
 TIMES = """
 event moved { at: time, by: duration }
 event told { at: time }

@@ -21,7 +21,7 @@ from charter.engine.calls import Call, Called
 from charter.engine.clock import Clock
 from charter.engine.conversations import Conversations
 from charter.engine.decide import decider
-from charter.engine.deployment import AgentAt, Deployment
+from charter.engine.deployment import AgentAt, Deployment, Limits
 from charter.engine.flight import Flight
 from charter.engine.ports import Agents, Decider, Ports, Tools
 from charter.engine.record import recorder
@@ -269,10 +269,11 @@ async def server(
     tools: Mapping[str, str] | None = None,
     *,
     reflection: bool = False,
+    limits: Limits | None = None,
 ) -> AsyncIterator[Server]:
     """A server for the policy over the store in this file, with agents at these addresses."""
     placed = {name: AgentAt(address) for name, address in (agents or {}).items()}
-    deployment = Deployment(placed, tools or {})
+    deployment = Deployment(placed, tools or {}, limits=limits or Limits())
     settings = Settings(store=store, key=KEY, deployment=deployment, listen="127.0.0.1:0", reflection=reflection)
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     stop, warnings = asyncio.Event(), list[str]()

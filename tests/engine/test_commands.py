@@ -12,6 +12,7 @@ from charter.cli import main
 from charter.engine.conversations import Conversations
 from charter.engine.decide import Decider
 from charter.engine.rule_kernel import RuleKernel
+from charter.engine.store import create_key
 
 
 def charter(*arguments: str | Path) -> Result:
@@ -55,17 +56,37 @@ def test_a_deployment_that_cannot_be_read_exits_2(tmp_path: Path) -> None:
     assert "charter.toml:1: unknown key `agent`" in result.stderr
 
 
-@pytest.mark.parametrize("store", ["postgresql://somewhere", "sqlite:///"])
+@pytest.mark.parametrize("store", ["postgresql://somewhere", "sqlite:///", "sqlite:///.", "sqlite:////tmp/"])
 def test_a_store_that_is_none_exits_2(tmp_path: Path, store: str) -> None:
-    assert charter("serve", policy_folder(tmp_path / "policy"), "--allow-unproved", "--store", store).exit_code == 2
+    policy = policy_folder(tmp_path / "policy")
+    for command in (["serve", policy, "--allow-unproved"], ["replay", policy], ["audit", "verify"]):
+        result = charter(*command, "--store", store)
+        assert result.exit_code == 2
+        assert f"Error: `{store}` is no store; try sqlite:///var/charter.db" in result.stderr
 
 
-def test_an_address_that_is_taken_exits_2(tmp_path: Path) -> None:
+def test_a_store_below_a_file_exits_2(tmp_path: Path) -> None:
+    policy = policy_folder(tmp_path / "policy")
+    store = f"sqlite:///{policy / 'policy.charter' / 'x.db'}"
+    result = charter("serve", policy, "--allow-unproved", "--store", store)
+    assert result.exit_code == 2
+    assert f"Error: {policy / 'policy.charter'}: " in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("listen", "complaint"),
+    [
+        ("256.0.0.1:1", "cannot listen on 256.0.0.1:1"),
+        ("127.0.0.1:70000", "`127.0.0.1:70000` is not an address such as 127.0.0.1:0"),
+        ("localhost", "`localhost` is not an address such as 127.0.0.1:0"),
+    ],
+)
+def test_an_address_that_cannot_be_had_exits_2(tmp_path: Path, listen: str, complaint: str) -> None:
     folder = policy_folder(tmp_path / "policy")
     store = f"sqlite:///{tmp_path / 'x.db'}"
-    result = charter("serve", folder, "--allow-unproved", "--store", store, "--listen", "256.0.0.1:1")
+    result = charter("serve", folder, "--allow-unproved", "--store", store, "--listen", listen)
     assert result.exit_code == 2
-    assert "cannot listen on 256.0.0.1:1" in result.stderr
+    assert complaint in result.stderr
 
 
 def test_an_intact_log_verifies(store: str) -> None:
@@ -95,6 +116,59 @@ def test_the_first_decision_that_another_policy_would_take_is_shown(store: str, 
     assert "record 3" in result.stdout
     assert "recorded: `classify` fires hours: say opening_hours" in result.stdout
     assert "decided:  `classify` fires unclear: say say_again" in result.stdout
+
+
+BY_HAND = {
+    "a record": ("UPDATE records SET at = at + 1 WHERE sequence = 2", "record 2: the record was changed"),
+    "a body": ("UPDATE records SET body = '{}' WHERE sequence = 2", "record 2: the record was changed"),
+    "an empty state": ("UPDATE conversations SET state = '{}'", "record -: the conversation's row was changed"),
+    "a state that is no object": ("UPDATE conversations SET state = 7", "record -: the conversation's row was changed"),
+    "another policy": ("UPDATE conversations SET policy = 'x'", "record -: the conversation's row was changed"),
+    "the whole conversation": ("DELETE FROM conversations", "record -: the conversation was removed"),
+}
+
+
+@pytest.mark.parametrize("case", BY_HAND)
+def test_what_was_changed_by_hand_is_told_by_its_conversation_and_not_decided_again(
+    store: str, tmp_path: Path, case: str
+) -> None:
+    statement, told = BY_HAND[case]
+    conversation = changed(store, "PRAGMA foreign_keys = OFF", statement)
+    result = charter("replay", tmp_path / "policy", "--store", store)
+    assert (result.exit_code, result.stderr) == (1, "")
+    assert f"  conversation {conversation}, {told}\n" in result.stdout
+    assert "0 conversations as recorded, 0 otherwise, 0 unclear" in result.stdout
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM log", "DELETE FROM head"])
+def test_nothing_is_decided_again_where_the_log_as_a_whole_was_changed(
+    store: str, tmp_path: Path, statement: str
+) -> None:
+    changed(store, statement, "UPDATE conversations SET state = '{}'")
+    result = charter("replay", tmp_path / "policy", "--store", store)
+    assert (result.exit_code, result.stderr) == (1, "")
+    assert "the log over all conversations, or its head, was changed" in result.stdout
+    assert "as recorded" not in result.stdout
+
+
+def test_the_key_of_another_store_decides_nothing_again(store: str, tmp_path: Path) -> None:
+    other = tmp_path / "other.key"
+    create_key(other)
+    result = charter("replay", tmp_path / "policy", "--store", store, "--key", other)
+    assert (result.exit_code, result.stderr) == (1, "")
+    assert "the key is not the one the store was written with" in result.stdout
+
+
+def changed(store: str, *statements: str) -> str:
+    """The conversation of the store, after these changes by hand."""
+    engine = create_engine(store)
+    with engine.connect() as connection:
+        (conversation,) = connection.execute(text("SELECT DISTINCT conversation FROM records")).scalars().all()
+        for statement in statements:
+            connection.execute(text(statement))
+        connection.commit()
+    engine.dispose()
+    return str(conversation)
 
 
 def test_a_missing_store_exits_2(tmp_path: Path) -> None:

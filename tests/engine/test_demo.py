@@ -134,7 +134,7 @@ def test_a_value_that_is_given_is_of_the_declared_type() -> None:
     assert isinstance(loaded, Loaded)
     given = collected_request(loaded.program, "new_limit", "1500").collected
     assert (given.name, given.value.integer) == ("new_limit", 1500)
-    assert collected_request(loaded.program, "answer", "1970").collected.value.id == "1970"
+    assert collected_request(loaded.program, "last_digits", "1970").collected.value.id == "1970"
     with pytest.raises(Misfit, match="new_limit"):
         collected_request(loaded.program, "new_limit", "5001")
     with pytest.raises(Misfit, match="new_limit"):

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from serving import CARD_SUPPORT, KEY, TOGETHER, TWICE, Caller, HeldAgents, checked, ports, stored, suggested
+from serving import CARD_SUPPORT, KEY, TOGETHER, TWICE, Caller, HeldAgents, HeldTools, checked, ports, stored, suggested
 
+from charter.dsl.load import Loaded, load
 from charter.dsl.program import Event, Program, State
 from charter.engine.asks import Failed, Reason, Suggested
 from charter.engine.audit import verify
+from charter.engine.calls import Returned
 from charter.engine.conversations import Conversations
 from charter.engine.decide import Decider, Decision
 from charter.engine.evaluator import Executed
@@ -365,6 +367,29 @@ async def test_a_bug_on_an_answer_becomes_the_failure_of_the_ask(tmp_path: Path)
         assert done(await caller.send("utterance", text="hours?")) == ["escalate general"]
 
 
+@pytest.mark.parametrize(
+    ("at_fault", "said", "failed"),
+    [
+        ("mood", ["say opening_hours"], "mood fails"),
+        ("classify", ["say how_can_i_help", "escalate general"], "classify fails"),
+    ],
+)
+async def test_of_two_answers_that_come_together_only_the_one_at_fault_fails(
+    tmp_path: Path, at_fault: str, said: list[str], failed: str
+) -> None:
+    program = checked(tmp_path / "policy", TOGETHER)
+    agents = HeldAgents()
+    async with stored(tmp_path / "charter.db") as store:
+        decides = Stumbling(Decider(program, RuleKernel(program), _rebuilt), at_fault)
+        caller = Caller(Conversations(ports(program, decides, agents, store)))
+        await caller.start()
+        agents.answer(1, suggested("opening_hours", 9000))
+        agents.answer(2, Suggested({"cross": True}, ()))
+        assert done(await caller.send("utterance", text="hm")) == said
+        kinds = [whole(record)["event"]["kind"] for record in await store.records(caller.id)]
+        assert set(kinds[2:]) == {"classify", "mood"} - {at_fault} | {failed}
+
+
 async def test_a_bug_on_the_event_itself_is_an_error_and_nothing_happened(tmp_path: Path) -> None:
     program = checked(tmp_path / "policy")
     async with stored(tmp_path / "charter.db") as store:
@@ -448,3 +473,26 @@ async def test_where_the_executors_differ_a_person_takes_over_and_the_incident_i
         conversation = await store.load(caller.id)
         assert conversation is not None
         assert isinstance(replay(program, conversation, records), Unclear)
+
+
+async def test_a_safe_stop_while_a_card_number_is_awaited_leaves_no_recording_paused(
+    tmp_path: Path,
+) -> None:
+    loaded = load(Path(__file__).parents[2] / "rules" / "card_support")
+    assert isinstance(loaded, Loaded)
+    decides = Decider(loaded.program, Deaf(RuleKernel(loaded.program), "keys"), _rebuilt)
+    agents, tools = HeldAgents(), HeldTools()
+    async with stored(tmp_path / "charter.db") as store:
+        caller = Caller(Conversations(ports(loaded.program, decides, agents, store, tools=tools)))
+        await caller.start()
+        agents.answer(1, Suggested({"intent": "activate_card", "confidence": 9000, "in_scope": 9000}, ()))
+        agents.answer(2, Suggested({"score": 0}, ()))
+        tools.answer(1, Returned({"paused": True}, ()))
+        assert done(await caller.send("utterance", text="activate my card")) == [
+            "say read_number",
+            "collect",
+        ]
+        assert done(await caller.send("keys", digits="1")) == ["escalate general"]
+        tools.answer(2, Returned({"resumed": True}, ()))
+        await caller.send("escalated general")
+        assert [call.tool.name for call in tools.called] == ["pause_recording", "continue_recording"]

@@ -64,8 +64,9 @@ class ConversationsServicer:
     def Turn(self, request, context):
         """Reports one event and returns the acts that it led to. The same request_id with the same body returns the recorded
         answer, never a second decision; with another body it is ALREADY_EXISTS. The answer comes when nothing is pending,
-        and half a second before the caller's deadline or after four seconds at the latest; acts that come after it are in
-        the next answer, and before that in GetConversation and on a stream of Converse.
+        and half a second before the caller's deadline or after four seconds (or what the deployment says) at the latest;
+        acts that come after it are in the next answer, and before that in GetConversation and on a stream of Converse. A
+        server that has as much under way as it takes on answers RESOURCE_EXHAUSTED with RetryInfo, and nothing has changed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
