@@ -48,7 +48,7 @@ class _Owner:
 def books(encoder: Encoder, facts: Facts, codes: Codes, budget: int) -> tuple[Clause, ...]:
     """The facts of the books that are inductive together; `facts` are known."""
     machine = Machine(encoder, (), facts)
-    return _tersely(inductive(machine, facts, tuple(_candidates(machine)), codes, budget))
+    return _tersely(inductive(machine, facts, tuple(candidates(machine)), codes, budget))
 
 
 def _tersely(clauses: Iterable[Clause]) -> tuple[Clause, ...]:
@@ -64,7 +64,7 @@ def _tersely(clauses: Iterable[Clause]) -> tuple[Clause, ...]:
 # --- candidates ------------------------------------------------------------------------------------------------------
 
 
-def _candidates(machine: Machine) -> Iterator[Clause]:
+def candidates(machine: Machine) -> Iterator[Clause]:
     """What is worth trying: about single flags, about one agent or tool, and about those that lead to its use."""
     owners = _owners(machine)
     turn, started, over, transferring = _globals(machine)

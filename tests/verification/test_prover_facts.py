@@ -1,5 +1,6 @@
 """What the prover takes to be known of a program, against states that brute force and random conversations reach."""
 
+from itertools import product
 from random import Random
 
 import pytest
@@ -8,14 +9,18 @@ from explicit import explored
 from charter.dsl.load import Loaded, load_text
 from charter.dsl.program import STARTED, Program
 from charter.dsl.semantics import possible, step
-from charter.verification.books import books
+from charter.verification.books import books, candidates
 from charter.verification.encode import Encoder
-from charter.verification.facts import Facts
+from charter.verification.facts import Facts, Known
 from charter.verification.generate import Size, draft
 from charter.verification.generate_events import conversation, outside
+from charter.verification.inductive import inductive
+from charter.verification.machine import Machine
+from charter.verification.propagate import contradict
 from charter.verification.smt import codes_of
 from charter.verification.started import needing_start
 from charter.verification.symbols import columns, scalars
+from charter.verification.terms import Graph, Sort, Term, values
 
 SMALL = Size(facts=2, defines=1, agents=2, tools=2, outside=1, rules=8, requirements=0)
 OWN = ("owed ", "clock")  # what only the prover remembers
@@ -44,6 +49,61 @@ def test_the_facts_of_the_books_hold_in_every_state_that_brute_force_reaches(see
             here |= {column.name: s for column, s in zip(named, scalars(layout, value), strict=True)}
         for clause in about:
             assert any(here[name] is value for name, value in clause), clause
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_facts_of_the_books_are_inductive_together_when_all_are_asked_about_again(seed: int) -> None:
+    program = program_of(Random(seed))
+    encoder, codes = Encoder(program), codes_of(program)
+    facts = Facts(needing_start(encoder))
+    machine = Machine(encoder, (), facts)
+    found = inductive(machine, facts, tuple(candidates(machine)), codes, 20_000_000)
+    assert inductive(machine, facts, found, codes, 20_000_000) == found
+
+
+def test_what_follows_goes_from_clause_to_clause_and_says_from_which() -> None:
+    a, b, c, d = (Term(n) for n in range(2, 6))
+    first, second = ((a, False), (b, True)), ((b, False), (c, False), (d, True))
+    follows = Known([first, second]).following({a: True, c: True})
+    assert follows.values == {a: True, b: True, c: True, d: True}
+    assert follows.reasons([b]) == {first}
+    assert follows.reasons([d]) == {first, second}
+    assert follows.reasons([a, c]) == frozenset()
+
+
+def test_what_no_state_has_is_against_a_clause() -> None:
+    a, b = Term(2), Term(3)
+    either, neither = ((a, False), (b, True)), ((a, False), (b, False))
+    follows = Known([either, neither]).following({a: True})
+    assert follows.against in (either, neither)
+    assert follows.reasons([]) == {either, neither}
+    assert Known([either, neither]).following({a: False}).against is None
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_terms_that_are_seen_to_contradict_have_no_values_at_once(seed: int) -> None:
+    rng, graph = Random(seed), Graph()
+    flags = [graph.var(name, Sort.BOOL) for name in "abcd"]
+    terms = list(flags)
+    for _ in range(8):
+        parts = rng.sample(terms, rng.randint(2, min(3, len(terms))))
+        terms.append(rng.choice([graph.and_, graph.or_])(*(graph.not_(p) if rng.random() < 0.4 else p for p in parts)))
+    asked = [(term, rng.random() < 0.5) for term in rng.sample(terms, 4)]
+    cases = [
+        all(values(graph, [term], dict(zip(flags, of, strict=True)))[term] is value for term, value in asked)
+        for of in product((False, True), repeat=len(flags))
+    ]
+    assert not (contradict(graph, asked) and any(cases))
+
+
+def test_a_junction_whose_parts_are_known_contradicts_another_value() -> None:
+    graph = Graph()
+    flags = [graph.var(f"flag {n}", Sort.BOOL) for n in range(30)]
+    for many in (flags[:3], flags):
+        assert contradict(graph, [(graph.or_(*many), False), (flags[1], True)])
+        assert contradict(graph, [(graph.and_(*many), False), *((flag, True) for flag in many)])
+        assert contradict(graph, [(graph.or_(*many), True), *((flag, False) for flag in many)])
+        assert not contradict(graph, [(graph.or_(*many), True), *((flag, False) for flag in many[1:])])
 
 
 @pytest.mark.parametrize("seed", range(12))
