@@ -1,6 +1,6 @@
 """What is known of every state of a program before any goal is pursued."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from charter.dsl.program import EventKind
@@ -61,12 +61,22 @@ class Known:
         """The clauses that mention a column."""
         return self._about.get(column, ())
 
-    def within(self, columns: Iterable[Term], touching: Iterable[Term] | None = None) -> list[Clause]:
-        """The clauses about these columns only, or those of them that mention one of `touching`."""
+    def within(self, columns: Iterable[Term]) -> list[Clause]:
+        """The clauses about these columns only."""
         here = frozenset(columns)
-        first = sorted(here if touching is None else here.intersection(touching))
-        clauses = dict.fromkeys(clause for column in first for clause in self.about(column))
+        clauses = dict.fromkeys(clause for column in sorted(here) for clause in self.about(column))
         return [clause for clause in clauses if here.issuperset(column for column, _ in clause)]
+
+    def left(self, values: Mapping[Term, bool], columns: Iterable[Term], touched: Iterable[Term]) -> Iterator[Clause]:
+        """What clauses still say of these columns where others have values: of those that mention one that is touched
+        or has a value that does not help."""
+        here = {column for column in columns if column not in values}
+        clauses = dict.fromkeys(clause for column in touched for clause in self.about(column))
+        clauses |= dict.fromkeys(clause for value in values.items() for clause in self._hurt.get(value, ()))
+        for clause in clauses:
+            left = _left(clause, values)
+            if left is not None and here.issuperset(column for column, _ in left):
+                yield clause
 
     def following(self, values: Mapping[Term, bool]) -> Following:
         """What is so wherever columns have these values, by one clause after the other."""

@@ -44,12 +44,12 @@ def inductive(
 
 @dataclass(frozen=True, slots=True)
 class _Check:
-    """A kind of event: when it comes, the columns after it, the clauses that it may break, those that may help."""
+    """A kind of event: when it comes, the columns after it, the clauses that it may break, what may keep them."""
 
     goes: Term
     after: Mapping[Term, Term]
     breaks: tuple[Clause, ...]
-    holds: Sequence[Clause]
+    holds: Sequence[Term]
     leans_on: frozenset[Clause]
 
 
@@ -67,10 +67,12 @@ def _check(machine: Machine, kind: EventKind, known: Known, never: Mapping[Term,
     kept = {clause: _kept(machine, clause, changed, known) for clause in lost}
     breaks = tuple(clause for clause, by in kept.items() if by is None)
     after = {column: changed.get(column, column) for clause in breaks for column, _ in clause}
-    near = (c for c in machine.mentioned([coming.comes, *after, *after.values()]) if c not in coming.values)
-    holds = known.within(near, touching={*changed, *machine.mentioned([coming.comes])}) if breaks else ()
+    asked = machine.mentioned([coming.comes, *after, *after.values()])
+    touched_too = {*changed, *machine.mentioned([coming.comes])}
+    holds = list(known.left(coming.values, asked, touched_too)) if breaks else []
     leans_on = machine.leans_on(kind, (column for clause in touched for column, _ in clause))
-    return _Check(coming.comes, after, breaks, holds, leans_on.union(holds, *(by for by in kept.values() if by)))
+    said = [coming.simplified(machine.graph, clause_term(machine.graph, clause)) for clause in holds]
+    return _Check(coming.comes, after, breaks, said, leans_on.union(holds, *(by for by in kept.values() if by)))
 
 
 def _may_be_lost(
@@ -114,7 +116,7 @@ def _broken(machine: Machine, check: _Check, codes: Codes, budget: int) -> set[C
         return set()
     script = Unrolled(machine, codes, {})
     before = {clause: clause_term(machine.graph, clause) for clause in check.breaks}
-    here = machine.graph.and_(check.goes, *(clause_term(machine.graph, clause) for clause in check.holds))
+    here = machine.graph.and_(check.goes, *check.holds)
     name = script.place(0, [here, *before.values(), *check.after.values()])
     script.require("here", name(here))
     for column, after in check.after.items():
