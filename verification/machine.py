@@ -92,8 +92,9 @@ class Machine:
         self.graph: Graph = encoder.graph
         self.kinds: tuple[EventKind, ...] = tuple(encoder.program.events)
         self.place: dict[Term, tuple[Variable, int]] = {}
-        for variable, of in encoder.state.items():
-            for i, column in enumerate(encoder.flat(variable, of)):
+        self._columns = {variable: encoder.flat(variable, of) for variable, of in encoder.state.items()}
+        for variable, columns in self._columns.items():
+            for i, column in enumerate(columns):
                 self.place[column] = (variable, i)
         self._state = 0
         for column in self.place:
@@ -141,7 +142,7 @@ class Machine:
 
     def columns_of(self, variables: Iterable[Variable]) -> tuple[Term, ...]:
         """The columns of variables."""
-        return tuple(t for v in variables for t in self.encoder.flat(v, self.encoder.state[v]))
+        return tuple(column for variable in variables for column in self._columns[variable])
 
     def begins_with(self, goal: Goal) -> tuple[Term, ...]:
         """The columns that a picture of a goal keeps in any case: where all stands, what it remembers and reads."""
@@ -196,7 +197,7 @@ class Machine:
         return self._after[kind, variable][i]
 
     def changed(self, kind: EventKind) -> dict[Term, Term]:
-        """The columns that a step may change, with what they are after it; without what goals remember."""
+        """The flags that a step may change, with what they are after it; without what goals remember."""
         never = dict.fromkeys(self._never, FALSE)
         may = (column for column, then in self._rewritten(kind).items() if self._possible(then) != never.get(column))
         return {column: after for column in may if (after := self.after(kind, column)) != column}
@@ -211,21 +212,22 @@ class Machine:
         return reasons.union(((flag, False),) for flag in never)
 
     def _rewritten(self, kind: EventKind) -> dict[Term, Term]:
-        """The columns that a step may change, as far as nothing is known, with what they are after it."""
+        """The flags that a step may change, as far as nothing is known, with what they are after it."""
         if kind not in self._rewriting:
             final, state = self.encoder.step(kind).wanted.final, self.encoder.state
             pairs = (
                 pair
                 for variable in state
                 if final[variable] != state[variable]
-                for pair in zip(self.columns_of([variable]), self.encoder.flat(variable, final[variable]), strict=True)
+                for pair in zip(self._columns[variable], self.encoder.flat(variable, final[variable]), strict=True)
             )
-            self._rewriting[kind] = {column: then for column, then in pairs if then != column}
+            flag = self.graph.sort
+            self._rewriting[kind] = {c: then for c, then in pairs if then != c and flag[c] is Sort.BOOL}
         return self._rewriting[kind]
 
     def _led_to(self, kind: EventKind, variable: Variable, then: Symbol) -> list[Term]:
         """The columns of a variable after a step, as they are before it where it does not change them."""
-        columns, values = self.columns_of([variable]), self.coming(kind).values
+        columns, values = self._columns[variable], self.coming(kind).values
         after = [self._known_at(kind, term) for term in self.encoder.flat(variable, then)]
         return [
             column if column in values and term == (TRUE if values[column] else FALSE) else term
