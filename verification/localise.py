@@ -5,40 +5,85 @@ simply: a sub-formula whose inputs are used nowhere else is one free condition; 
 happen helps it. Kinds of events that are then the same formula are one class.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeAlias
 
 from charter.verification.free import free_conditions, given, helping, merged
 from charter.verification.symbols import Column, known_of
-from charter.verification.terms import Graph, Op, Term, mentioned, substituted
+from charter.verification.terms import Graph, Op, Sort, Term, mentioned, substituted
 
 INPUT = "?"  # what the names of anonymous inputs begin with
 
 
+View: TypeAlias = tuple[Term, ...]
+Rule: TypeAlias = Callable[[Graph, Sequence[Term], frozenset[Term]], dict[Term, Term]]
+Views: TypeAlias = dict[tuple[object, ...], View]
+
+
 def localised(
-    graph: Graph, roots: Sequence[Term], kept: Iterable[Term], columns: Mapping[str, Column], *, exact: bool
-) -> tuple[Term, ...]:
+    graph: Graph,
+    roots: Sequence[Term],
+    kept: Iterable[Term],
+    columns: Mapping[str, Column],
+    made: Views,
+    *,
+    exact: bool,
+) -> View:
     """The roots with everything that is not kept replaced by anonymous inputs; what was possible still is.
 
     The first root is a condition that is only ever asked for: it holds, whatever the others are. `exact`: nothing is
-    said more simply.
+    said more simply. `made` has the views of roots that differ in nothing but their inputs.
     """
     keeps = frozenset(kept)
-    found = tuple(roots) if exact else _simplified(graph, tuple(roots), keeps)
-    inputs = [t for t in mentioned(graph, found) if graph.op[t] is Op.VAR and t not in keeps]
+    found = tuple(roots) if exact else _replaced(graph, tuple(roots), merged, keeps)
+    alike = exact, *_likeness(graph, found, keeps, columns)
+    if alike not in made:
+        made[alike] = _anonymous(graph, found if exact else _simplified(graph, found, keeps), keeps, columns)
+    return made[alike]
+
+
+def _anonymous(graph: Graph, roots: View, kept: frozenset[Term], columns: Mapping[str, Column]) -> View:
+    inputs = [t for t in mentioned(graph, roots) if graph.op[t] is Op.VAR and t not in kept]
     real = [t for t in inputs if graph.name(t) in columns]
-    known = [fact for fact in known_of(graph, (*keeps, *real), columns) if _mentions(graph, fact, real)]
-    return _renamed(graph, (graph.and_(found[0], *known), *found[1:]), keeps)
+    known = [fact for fact in known_of(graph, (*kept, *real), columns) if _mentions(graph, fact, real)]
+    return _renamed(graph, (graph.and_(roots[0], *known), *roots[1:]), kept)
 
 
-def _simplified(graph: Graph, roots: tuple[Term, ...], kept: frozenset[Term]) -> tuple[Term, ...]:
+def _likeness(graph: Graph, roots: View, kept: frozenset[Term], columns: Mapping[str, Column]) -> tuple[object, ...]:
+    """The same for roots that differ in nothing but which inputs they mention."""
+    places: dict[Term, int] = {}
+    found: list[object] = []
+    for term in mentioned(graph, roots):
+        if graph.op[term] is not Op.VAR:
+            found.append(
+                (graph.op[term], graph.data[term], graph.sort[term], *(places[arg] for arg in graph.args[term]))
+            )
+        elif term in kept:
+            found.append(term)
+        else:
+            column = columns.get(graph.name(term))
+            lower = (
+                None if column is None or column.below is None else places.get(graph.var(column.below, Sort.BOOL), -1)
+            )
+            bounds = () if column is None else (column.low, column.high, column.longest)
+            found.append((graph.sort[term], bounds, lower))
+        places[term] = len(places)
+    return (*found, *(places[root] for root in roots))
+
+
+def _simplified(graph: Graph, roots: View, kept: frozenset[Term]) -> View:
     while True:
         found = given(graph, roots)
         for rule in (helping, free_conditions, merged):
-            by = rule(graph, found, kept)
-            found = tuple(substituted(graph, found, by)) if by else found
+            found = _replaced(graph, found, rule, kept)
         if found == roots:
             return roots
         roots = found
+
+
+def _replaced(graph: Graph, roots: View, rule: Rule, kept: frozenset[Term]) -> View:
+    by = rule(graph, roots, kept)
+    return tuple(substituted(graph, roots, by)) if by else roots
 
 
 def _mentions(graph: Graph, term: Term, variables: Iterable[Term]) -> bool:

@@ -26,7 +26,7 @@ from charter.dsl.program import (
 from charter.verification.coming import Coming, coming
 from charter.verification.encode import Encoder
 from charter.verification.facts import Clause, Facts, Known, clause_term
-from charter.verification.localise import localised
+from charter.verification.localise import View, Views, localised
 from charter.verification.symbols import Symbol, known_of, scalar
 from charter.verification.terms import FALSE, TRUE, Graph, Sort, Term, replaced, substituted
 
@@ -125,7 +125,8 @@ class Machine:
         self._without: dict[Term, Term] = dict.fromkeys(facts.never, FALSE)  # and what terms are then
         self._known = Known((*facts.clauses, *self._typed))
         self._always: dict[tuple[Term, ...], Term] = {}
-        self._views: dict[tuple[tuple[Term, ...], int, bool], tuple[Term, ...]] = {}
+        self._views: dict[tuple[View, int, bool], View] = {}
+        self._alike: Views = {}
         self._comes: dict[EventKind, Coming] = {}
         self._after: dict[tuple[EventKind, Variable], list[Term]] = {}
 
@@ -318,7 +319,8 @@ class Machine:
         key = roots, near, exact
         if key not in self._views:
             keeps = [column for column in kept if self.graph.inputs[column] & near]
-            self._views[key] = localised(self.graph, roots, keeps, self.encoder.columns, exact=exact)
+            columns = self.encoder.columns
+            self._views[key] = localised(self.graph, roots, keeps, columns, self._alike, exact=exact)
         goes, *after = self._views[key]
         values = self.coming(kind).values
         far = (column for column in kept if column in values and not self.graph.inputs[column] & mentioned)
