@@ -4,7 +4,7 @@ They are found by dropping, from all that hold before `start`, whatever a step c
 step breaks any. What is left is inductive, so an invariant may be searched among the states where it holds.
 """
 
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from itertools import combinations
 
 from charter.verification.facts import Clause, clause_term
@@ -14,13 +14,15 @@ from charter.verification.solver import Cases, Sat, Unsat
 from charter.verification.terms import TRUE, Sort, Term
 from charter.verification.unroll import Unrolled, at
 
-FEW = 16  # of more columns, not every pair is looked at
+FEW = 16  # among more columns it takes longer to find them than it helps
 
 
 def lemmas(machine: Machine, picture: Picture, codes: Codes, budget: int) -> Term:
     """The clauses of two flags that hold in every state that the picture reaches, and are inductive together."""
     graph, kept = machine.graph, picture.kept
-    left = _initial(machine, [c for c in kept if graph.sort[c] is Sort.BOOL], _asked(machine, picture))
+    if len(kept) > FEW:
+        return TRUE
+    left = _initial(machine, [c for c in kept if graph.sort[c] is Sort.BOOL])
     script = Unrolled(machine, codes, {})
     script.place(0, [machine.always(kept), *kept])
     script.step(0, picture.steps, kept)
@@ -53,21 +55,13 @@ def suffices(machine: Machine, picture: Picture, lemma: Term, codes: Codes, budg
     return isinstance(Cases(script.taken(), budget).ask(["end", "lemma"], {}), Unsat)
 
 
-def _asked(machine: Machine, picture: Picture) -> frozenset[Term]:
-    """The columns that are enough to pair with: all, unless they are many; then what is asked of a miss."""
-    if len(picture.kept) <= FEW:
-        return frozenset(picture.kept)
-    return frozenset(machine.mentioned(c.goes for c in picture.misses)).intersection(picture.kept)
-
-
-def _initial(machine: Machine, flags: Sequence[Term], asked: Set[Term]) -> list[Clause]:
-    """The clauses of two flags, one of them asked, that hold before `start`."""
+def _initial(machine: Machine, flags: Sequence[Term]) -> list[Clause]:
+    """All clauses of two flags that hold before `start`."""
     begins = {flag: machine.initial(flag) == TRUE for flag in flags}
     found: list[Clause] = []
     for a, b in combinations(flags, 2):
-        if a in asked or b in asked:
-            for p in (True, False):
-                found += [((a, p), (b, q)) for q in (True, False) if begins[a] is p or begins[b] is q]
+        for p in (True, False):
+            found += [((a, p), (b, q)) for q in (True, False) if begins[a] is p or begins[b] is q]
     return found
 
 
