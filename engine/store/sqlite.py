@@ -33,6 +33,8 @@ _FAULTS: dict[int, type[Fault]] = {
 
 
 _BEGIN = "BEGIN IMMEDIATE"
+_CHECKPOINT = 4000
+"""Pages of the write-ahead log, 16 MiB, after which a commit also brings them into the database, and takes longer."""
 _PREPARED = 256
 """Statements that a connection keeps prepared: those of `insert.py` differ in the number of rows."""
 
@@ -111,6 +113,7 @@ def _write_pragmas(options: SqliteOptions) -> tuple[str, ...]:
         f"PRAGMA busy_timeout={options.busy_ms}",
         "PRAGMA journal_mode=WAL",
         "PRAGMA synchronous=FULL",
+        f"PRAGMA wal_autocheckpoint={_CHECKPOINT}",
         "PRAGMA foreign_keys=ON",
         "PRAGMA secure_delete=ON",  # what is erased is overwritten
         *limit,
