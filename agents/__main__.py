@@ -1,6 +1,5 @@
 """Starts one agent: `python -m charter.agents intent|train|keywords|scripted|bank --help`."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 import grpc.aio
 
+from charter.agents import event_loop
 from charter.agents.bank import Bank, FraudScore
 from charter.agents.bank_data import InvalidBank, read_bank
 from charter.agents.keywords import read_keywords
@@ -142,7 +142,7 @@ def run(
     names: Sequence[str] = (SERVICE,),
 ) -> None:
     try:
-        asyncio.run(serve_until_signalled(services, listen=listen, largest_answer=largest_answer, names=names))
+        event_loop.run(serve_until_signalled(services, listen=listen, largest_answer=largest_answer, names=names))
     except AddressUnavailable as error:
         raise Mistake(str(error)) from error
 

@@ -1,7 +1,8 @@
 """The memory of a server over many conversations. `python bench/memory.py [CONVERSATIONS]`, 100,000 unless said.
 
 Each conversation is greeted, asks, presses a key, and then is hung up, handed to a person, handed to nobody, or left
-alone; each starts a timer, which rings in those that are left alone. Writes `bench/out/memory.json`.
+alone; each starts a timer, which rings in those that are left alone. A request that comes while a turn is open is sent
+again, as a client does. Writes `bench/out/memory.json`.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ import uuid
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import grpc.aio
 from served import POLICY, WANTS_A_PERSON, served
 
 from charter.v1 import conversations_pb2 as pb
@@ -22,6 +24,9 @@ from charter.v1.conversations_pb2_grpc import ConversationsStub
 CONVERSATIONS = 100_000
 AT_ONCE = 100
 LOOKS = 20
+AGAIN = 100
+"""How often a request is sent again at most."""
+AGAIN_SECONDS = 0.2  # what the server's RetryInfo says
 GREET = "do disclose recording  say how_can_i_help"
 WITH_TIMER = (
     POLICY.replace(GREET, f"{GREET}  start timer nudge for 10 s") + "rule nudge on timer nudge  do say say_again"
@@ -44,6 +49,13 @@ async def hold(stub: ConversationsStub, number: int) -> None:
 
     async def turn(**event: object) -> pb.TurnResponse:
         request = pb.TurnRequest(conversation_id=name, request_id=str(uuid.uuid4()), **event)  # type: ignore[arg-type]
+        for _ in range(AGAIN):
+            try:
+                return await stub.Turn(request)
+            except grpc.aio.AioRpcError as error:
+                if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                    raise
+            await asyncio.sleep(AGAIN_SECONDS)
         return await stub.Turn(request)
 
     await turn(start=pb.Start(policy="bench", channel=pb.CHANNEL_VOICE, language="en"))

@@ -148,7 +148,7 @@ def machine() -> float:
 async def connected(address: str) -> AsyncIterator[list[grpc.aio.Channel]]:
     """Several connections, so that every worker gets some."""
     apart = (("grpc.use_local_subchannel_pool", 1),)
-    channels = [grpc.aio.insecure_channel(address, apart) for _ in range(8)]
+    channels = [grpc.aio.insecure_channel(address, apart) for _ in range(32)]
     try:
         yield channels
     finally:

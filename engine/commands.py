@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from charter.agents import event_loop
 from charter.dsl.program import Program
 from charter.engine.audit import verify
 from charter.engine.certified import CERTIFICATE_NAME, objections
@@ -132,7 +133,7 @@ def _until_signalled(program: Program, settings: Settings) -> None:
             stop_with_parent(stop)
         await serve(program, decides, settings, stop=stop, ready=_ready, warn=_warn)
 
-    asyncio.run(run())
+    event_loop.run(run())
 
 
 def _share(arguments: list[str], workers: int, settings: Settings) -> None:

@@ -1,6 +1,7 @@
 """What a clause read when it fired: the answer to "on which facts?"."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import assert_never
 
 from charter.dsl.program import (
@@ -22,6 +23,7 @@ from charter.dsl.program import (
     Role,
     Size,
     Text,
+    Variable,
     With,
     Without,
 )
@@ -29,22 +31,35 @@ from charter.dsl.semantics import Outcome
 from charter.dsl.types import Type, Value
 
 
-def facts_read(program: Program, clause: Clause, outcome: Outcome) -> Mapping[str, tuple[Value, Type]]:
-    """The variables that the clause's guard, writes and acts name, with the values that it saw, in order.
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A variable that a clause reads, as it is after the step or as it was when the rules began."""
 
-    A fact that was read as it stood before the step is called `was f`. Where a guard knew early, as in `a or b`, what
-    it did not come to is named too.
+    name: str
+    type: Type
+    variable: Variable
+    final: bool
+
+    def seen(self, outcome: Outcome) -> Value:
+        """The value that the clause saw."""
+        return (outcome.state if self.final else outcome.old)[self.variable]
+
+
+def facts_read(program: Program, clause: Clause) -> tuple[Fact, ...]:
+    """The variables that the clause's guard, writes and acts name, in order.
+
+    A fact that is read as it stood before the step is called `was f`. Where a guard knows early, as in `a or b`, what
+    it does not come to is named too.
     """
-    facts: dict[str, tuple[Value, Type]] = {}
+    facts: dict[str, Fact] = {}
     for expr in _expressions(clause):
         for read in _reads(expr):
             info = program.variables[read.variable]
             # Rules write facts; everything else a rule reads as it was when the rules began.
             final = info.role is Role.FACT and not read.old
-            values = outcome.state if final else outcome.old
             name = f"was {read.variable}" if info.role is Role.FACT and read.old else read.variable
-            facts[name] = values[read.variable], info.type
-    return facts
+            facts[name] = Fact(name, info.type, read.variable, final)
+    return tuple(facts.values())
 
 
 def _expressions(clause: Clause) -> Iterator[Expr]:

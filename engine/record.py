@@ -9,15 +9,17 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from charter.dsl.acts import arguments_of
-from charter.dsl.program import FORMAT, Act, ActKind, Clause, Const, Event, EventKind, Expr, Program, RuleInfo, Text
+from charter.dsl.program import FORMAT, Act, ActKind, Const, Event, EventKind, Expr, Program, RuleInfo, Text
 from charter.dsl.semantics import Outcome
 from charter.dsl.types import BagType, IdType, OptionalType, RecordType, TextType, Type, Value
 from charter.dsl.values import Misfit, from_json, to_json
-from charter.engine.asks import Failed, Suggested
+from charter.engine.asks import Attempt, Failed, Suggested
 from charter.engine.calls import Called
 from charter.engine.decide import Decision, Incident
-from charter.engine.facts_read import facts_read
+from charter.engine.facts_read import Fact, facts_read
 from charter.engine.store import Json, NewRecord, Record, RequestId
+
+_Body: TypeAlias = dict[str, Json]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +33,19 @@ class Decided:
 
 
 @dataclass(frozen=True, slots=True)
+class Recorded:
+    """What records say of a clause that fires."""
+
+    rule: _Body
+    facts: tuple[Fact, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Recorder:
     """A program, and what its records need of it at hand."""
 
     program: Program
-    clauses: Mapping[tuple[EventKind, str], Clause]
+    clauses: Mapping[tuple[EventKind, str], Recorded]
     constant_reasons: frozenset[str]  # those without slots: they say nothing about the customer
 
 
@@ -49,27 +59,38 @@ def recorder(program: Program) -> Recorder:
     }
     reasons = (site.reason for clause in clauses.values() for site in clause.acts)
     constant = {_constant_text(reason) for reason in reasons if reason is not None}
-    return Recorder(program, clauses, frozenset(reason for reason in constant if reason is not None) | {"safe stop"})
+    recorded = {
+        place: Recorded(_rule(program.rules[clause.rule]), facts_read(program, clause))
+        for place, clause in clauses.items()
+    }
+    return Recorder(program, recorded, frozenset(reason for reason in constant if reason is not None) | {"safe stop"})
 
 
 def record_of(recorder: Recorder, decided: Decided) -> NewRecord:
     """The record of an event."""
     program, event, outcome = recorder.program, decided.event, decided.decision.outcome
-    body: dict[str, _Tree] = {
+    personal: _Body = {}
+    attempts = decided.answer.attempts if decided.answer else ()
+    body: _Body = {
         "format": FORMAT,
         "policy": {"name": program.name, "digest": program.digest},
-        "event": {"kind": event.kind, "fields": _named(event.fields, program.events[event.kind].fields)},
+        "event": {
+            "kind": event.kind,
+            "fields": _named(event.fields, program.events[event.kind].fields, "event/fields", personal),
+        },
         "dropped": outcome.dropped,
-        "incident": _incident(decided.decision.incident),
-        "fired": [_fired(program, recorder.clauses[event.kind, rule], outcome) for rule in outcome.fired],
+        "incident": _incident(decided.decision.incident, personal),
+        "fired": [
+            _fired(recorder.clauses[event.kind, rule], outcome, f"fired/{place}", personal)
+            for place, rule in enumerate(outcome.fired)
+        ],
         "overridden": [_rule(program.rules[rule]) for rule in outcome.overridden],
-        "acts": [_act(recorder, act) for act in outcome.acts],
+        "acts": [_act(recorder, act, f"acts/{place}", personal) for place, act in enumerate(outcome.acts)],
         "kernel_us": round(decided.decision.kernel_seconds * 1e6),
         "semantics_us": round(decided.decision.semantics_seconds * 1e6),
-        "attempts": _attempts(decided.answer),
+        "attempts": [_attempt(one, f"attempts/{place}", personal) for place, one in enumerate(attempts)],
     }
-    public, personal = _parted(body)
-    return NewRecord(at=event.now, public=public, request_id=decided.request, personal=personal)
+    return NewRecord(at=event.now, public=body, request_id=decided.request, personal=personal)
 
 
 def whole(record: Record) -> dict[str, Any]:
@@ -104,38 +125,7 @@ def acts_in(program: Program, record: Record) -> tuple[Act, ...]:
     return tuple(_act_from(program, act, f"record {record.sequence}") for act in whole(record)["acts"])
 
 
-# --- the body, as a tree in which personal values are marked ---------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Personal:
-    value: Json
-
-
-_PLAIN = (str, bool, int, float)
-_Tree: TypeAlias = "bool | int | float | str | list[_Tree] | dict[str, _Tree] | _Personal | None"
-
-
-def _parted(body: _Tree) -> tuple[Json, dict[str, Json]]:
-    personal: dict[str, Json] = {}
-    return _public(body, "", personal), personal
-
-
-def _public(tree: _Tree, path: str, personal: dict[str, Json]) -> Json:
-    """The tree without its personal values, which are now in `personal` by their paths."""
-    if isinstance(tree, dict):
-        return {
-            name: part if isinstance(part, _PLAIN) else _public(part, f"{path}/{name}" if path else name, personal)
-            for name, part in tree.items()
-        }
-    if isinstance(tree, list):
-        return [
-            part if isinstance(part, _PLAIN) else _public(part, f"{path}/{i}", personal) for i, part in enumerate(tree)
-        ]
-    if isinstance(tree, _Personal):
-        personal[path] = tree.value
-        return None
-    return tree
+# --- the body, whose personal values are put aside by their paths ----------------------------------------------------
 
 
 def _copied(value: Json) -> Any:
@@ -150,13 +140,16 @@ def _copied(value: Json) -> Any:
             return [_copied(part) for part in value]
 
 
-def _named(values: Mapping[str, Value], types: Iterable[tuple[str, Type]]) -> dict[str, _Tree]:
-    return {name: _value(values[name], type_) for name, type_ in types}
+def _named(values: Mapping[str, Value], types: Iterable[tuple[str, Type]], path: str, personal: _Body) -> _Body:
+    return {name: _value(values[name], type_, f"{path}/{name}", personal) for name, type_ in types}
 
 
-def _value(value: Value, type_: Type) -> _Tree:
-    json = to_json(value, type_)
-    return _Personal(json) if value is not None and _tells(type_) else json  # type: ignore[return-value]  # list[Json]
+def _value(value: Value, type_: Type, path: str, personal: _Body) -> Json:
+    json: Json = to_json(value, type_)
+    if value is None or not _tells(type_):
+        return json
+    personal[path] = json
+    return None
 
 
 def _tells(type_: Type) -> bool:
@@ -172,24 +165,23 @@ def _tells(type_: Type) -> bool:
             return False
 
 
-def _rule(rule: RuleInfo) -> dict[str, _Tree]:
+def _rule(rule: RuleInfo) -> _Body:
     return {"rule": rule.name, "file": rule.span.path, "line": rule.span.line}
 
 
-def _fired(program: Program, clause: Clause, outcome: Outcome) -> dict[str, _Tree]:
-    facts = facts_read(program, clause, outcome)
-    shown: dict[str, _Tree] = {name: _value(value, type_) for name, (value, type_) in facts.items()}
-    return _rule(program.rules[clause.rule]) | {"facts": shown}
-
-
-def _act(recorder: Recorder, act: Act) -> dict[str, _Tree]:
-    known = recorder.constant_reasons
-    return {
-        "kind": act.kind.value,
-        "name": act.name,
-        "args": _named(dict(act.args), arguments_of(recorder.program, act)),
-        "reasons": [reason if reason in known else _Personal(reason) for reason in act.reasons],
+def _fired(clause: Recorded, outcome: Outcome, path: str, personal: _Body) -> _Body:
+    facts = {
+        fact.name: _value(fact.seen(outcome), fact.type, f"{path}/facts/{fact.name}", personal) for fact in clause.facts
     }
+    return {**clause.rule, "facts": facts}
+
+
+def _act(recorder: Recorder, act: Act, path: str, personal: _Body) -> _Body:
+    known = recorder.constant_reasons
+    personal |= {f"{path}/reasons/{i}": reason for i, reason in enumerate(act.reasons) if reason not in known}
+    reasons = [reason if reason in known else None for reason in act.reasons]
+    args = _named(dict(act.args), arguments_of(recorder.program, act), f"{path}/args", personal)
+    return {"kind": act.kind.value, "name": act.name, "args": args, "reasons": reasons}
 
 
 def _constant_text(reason: Expr) -> str | None:
@@ -202,22 +194,22 @@ def _constant_text(reason: Expr) -> str | None:
             return None
 
 
-def _incident(incident: Incident | None) -> _Tree:
+def _incident(incident: Incident | None, personal: _Body) -> Json:
     if incident is None:
         return None
-    return {"kind": incident.kind.value, "details": [_Personal(detail) for detail in incident.details]}
+    personal |= {f"incident/details/{i}": detail for i, detail in enumerate(incident.details)}
+    return {"kind": incident.kind.value, "details": [None] * len(incident.details)}
 
 
-def _attempts(answer: Suggested | Failed | Called | None) -> list[_Tree]:
-    return [
-        {
-            "agent": attempt.agent,
-            "failed": None if attempt.failed is None else attempt.failed.value,
-            "detail": _Personal(attempt.detail) if attempt.detail else None,  # may repeat what the agent said
-            "took_ms": round(attempt.took_ms, 3),
-        }
-        for attempt in (answer.attempts if answer else ())
-    ]
+def _attempt(attempt: Attempt, path: str, personal: _Body) -> _Body:
+    if attempt.detail:  # may repeat what the agent said
+        personal[f"{path}/detail"] = attempt.detail
+    return {
+        "agent": attempt.agent,
+        "failed": None if attempt.failed is None else attempt.failed.value,
+        "detail": None,
+        "took_ms": round(attempt.took_ms, 3),
+    }
 
 
 def _act_from(program: Program, body: Mapping[str, Any], where: str) -> Act:

@@ -1,6 +1,7 @@
 """Asks agents over gRPC. Whatever an agent does, a question is answered once, in time, and in the declared schema."""
 
 import asyncio
+import time
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Self
@@ -67,10 +68,9 @@ class GrpcAgents:
         attempts: list[Attempt] = []
         reason = Reason.ERROR
         for agent in ask.chain:
-            loop = asyncio.get_running_loop()
-            began = loop.time()
-            answer = await self._guarded(ask, agent, within=min(agent.within / 1000, ask.until - began))
-            took = (loop.time() - began) * 1000
+            began, left = time.perf_counter(), ask.until - asyncio.get_running_loop().time()
+            answer = await self._guarded(ask, agent, within=min(agent.within / 1000, left))
+            took = (time.perf_counter() - began) * 1000
             if not isinstance(answer, _No):
                 attempts.append(Attempt(agent.name, None, "", took))
                 return Suggested(answer, tuple(attempts))

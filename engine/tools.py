@@ -1,6 +1,7 @@
 """Calls tools over gRPC. Whatever a tool does, it is known whether the call happened, did not happen, or may have."""
 
 import asyncio
+import time
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Self
@@ -56,9 +57,9 @@ class GrpcTools:
 
     async def call(self, call: Call) -> Called:
         """See `charter.engine.ports.Tools`."""
-        began = asyncio.get_running_loop().time()
+        began = time.perf_counter()
         answer = await self._call(call)
-        took = (asyncio.get_running_loop().time() - began) * 1000
+        took = (time.perf_counter() - began) * 1000
 
         def attempt(failed: Reason | None, detail: str) -> tuple[Attempt, ...]:
             return (Attempt(call.tool.name, failed, detail[:200], took),)

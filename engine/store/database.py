@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.engine.interfaces import DBAPICursor
 
 from .errors import Fault
 
@@ -17,15 +17,18 @@ class Database:
     """Two engines over one database, and the meaning of its errors.
 
     A transaction of `writer` holds the write lock from its beginning; `reader` has a connection for each of
-    `readers` threads and cannot write.
+    `readers` threads and cannot write. `transaction` is one of `writer` without what the toolkit would do around each
+    statement; its errors are of the class `error`.
     """
 
     where: str
     writer: Engine
     reader: Engine
     readers: int
-    fault: Callable[[DBAPIError], Fault]
+    error: type[Exception]
+    fault: Callable[[BaseException], Fault]
     turn: Callable[[], AbstractContextManager[None]]  # writers of several processes wait in it for each other
+    transaction: Callable[[], AbstractContextManager[DBAPICursor]]
 
     def dispose(self) -> None:
         """All connections that are not in use are closed."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError, NoResultFound
+from sqlalchemy.engine.interfaces import DBAPICursor
 
 from .chain import Key, LogEntry, Row, Sealed, next_head, row_mac
 from .commit import Committed, Head
 from .database import Database
 from .errors import Fault, StoreError, WrongKey
 from .insert import insert_rows
+from .stands import NoHead
 from .tables import log
 from .write import write_commits
 
@@ -30,23 +30,23 @@ def write_group(database: Database, key: Key, group: Sequence[Sealed]) -> list[O
         return _write_together(database, key, group)
     except Fault as fault:
         return [fault for _ in group]
-    except NoResultFound:
+    except NoHead:
         return [WrongKey(database.where, "the head of the log is gone") for _ in group]
-    except DBAPIError as error:
+    except database.error as error:
         if len(group) == 1:
             return [database.fault(error)]
     return [outcome for sealed in group for outcome in write_group(database, key, [sealed])]
 
 
 def _write_together(database: Database, key: Key, group: Sequence[Sealed]) -> list[Outcome]:
-    with database.turn(), database.writer.begin() as connection:
-        outcomes, end = write_commits(connection, group)
+    with database.turn(), database.transaction() as cursor:
+        outcomes, end = write_commits(cursor, group)
         if rows := [outcome[1] for outcome in outcomes if isinstance(outcome, tuple)]:
-            _extend_log(connection, key, end, rows)
+            _extend_log(cursor, key, end, rows)
     return [outcome[0] if isinstance(outcome, tuple) else outcome for outcome in outcomes]
 
 
-def _extend_log(connection: Connection, key: Key, end: Head, rows: Sequence[Row]) -> None:
+def _extend_log(cursor: DBAPICursor, key: Key, end: Head, rows: Sequence[Row]) -> None:
     # INVARIANT: `end` was read in this transaction, which holds the write lock from its beginning, so that the writers
     # of several processes extend one log one after the other.
     entries = []
@@ -63,8 +63,8 @@ def _extend_log(connection: Connection, key: Key, end: Head, rows: Sequence[Row]
                 entry.row_mac,
             )
         )
-    insert_rows(connection, log, _LOG_COLUMNS, entries)
-    connection.exec_driver_sql("UPDATE head SET position = ?, mac = ?", (end.position, end.mac))
+    insert_rows(cursor, log, _LOG_COLUMNS, entries)
+    cursor.execute("UPDATE head SET position = ?, mac = ?", (end.position, end.mac))
 
 
 _LOG_COLUMNS = tuple(column.name for column in log.columns)

@@ -10,37 +10,36 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Table
+from sqlalchemy.engine.interfaces import DBAPICursor
 
 Rows: TypeAlias = "Sequence[tuple[Any, ...]]"
 """Rows with the values of some columns, in the order in which those are named."""
 
 LARGEST = 32
 """Rows of one statement. Every number up to it makes a statement of its own, which is prepared once."""
-_PLACES = {"qmark": "?", "format": "%s", "pyformat": "%s"}
 
 
-def insert_rows(connection: Connection, table: Table, columns: tuple[str, ...], rows: Rows) -> None:
+def insert_rows(cursor: DBAPICursor, table: Table, columns: tuple[str, ...], rows: Rows) -> None:
     """The rows are in the table."""
-    _write(connection, table, columns, (), rows)
+    _write(cursor, table, columns, (), rows)
 
 
-def put_rows(connection: Connection, table: Table, columns: tuple[str, ...], rows: Rows) -> None:
+def put_rows(cursor: DBAPICursor, table: Table, columns: tuple[str, ...], rows: Rows) -> None:
     """The rows are in the table, also where one with the same primary key was there."""
-    _write(connection, table, columns, tuple(column.name for column in table.primary_key), rows)
+    _write(cursor, table, columns, tuple(column.name for column in table.primary_key), rows)
 
 
-def _write(connection: Connection, table: Table, columns: tuple[str, ...], key: tuple[str, ...], rows: Rows) -> None:
-    place = _PLACES[connection.dialect.paramstyle]
+def _write(cursor: DBAPICursor, table: Table, columns: tuple[str, ...], key: tuple[str, ...], rows: Rows) -> None:
     for begin in range(0, len(rows), LARGEST):
         chunk = rows[begin : begin + LARGEST]
-        statement = _statement(table.name, columns, key, len(chunk), place)
-        connection.exec_driver_sql(statement, tuple(value for row in chunk for value in row))
+        statement = _statement(table.name, columns, key, len(chunk))
+        cursor.execute(statement, tuple(value for row in chunk for value in row))
 
 
 @lru_cache(maxsize=256)
-def _statement(table: str, columns: tuple[str, ...], key: tuple[str, ...], rows: int, place: str) -> str:
-    values = ", ".join([f"({', '.join([place] * len(columns))})"] * rows)
+def _statement(table: str, columns: tuple[str, ...], key: tuple[str, ...], rows: int) -> str:
+    values = ", ".join([f"({', '.join(['?'] * len(columns))})"] * rows)
     insert = f"INSERT INTO {table} ({', '.join(map(_quoted, columns))}) VALUES {values}"
     if not key:
         return insert

@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -31,6 +32,9 @@ _FAULTS: dict[int, type[Fault]] = {
 }
 
 
+_BEGIN = "BEGIN IMMEDIATE"
+_CHECKPOINT = 4000
+"""Pages of the write-ahead log, 16 MiB, after which a commit also brings them into the database, and takes longer."""
 _PREPARED = 256
 """Statements that a connection keeps prepared: those of `insert.py` differ in the number of rows."""
 
@@ -48,13 +52,16 @@ def sqlite_database(path: Path, options: SqliteOptions) -> Database:
     """The database in `path`, made if it is missing, in WAL mode; a `Fault` where it cannot be used."""
     fault = partial(sqlite_fault, str(path))
     _create(path)
+    writer = _engine(path, _write_pragmas(options), _BEGIN, 1)
     database = Database(
         where=str(path),
-        writer=_engine(path, _write_pragmas(options), "BEGIN IMMEDIATE", 1),
+        writer=writer,
         reader=_engine(path, _read_pragmas(options), "BEGIN", options.readers),
         readers=options.readers,
+        error=sqlite3.Error,
         fault=fault,
         turn=partial(_turn, path, _inode(path), options.busy_ms),
+        transaction=partial(_transaction, writer),
     )
     try:
         with faults(fault):
@@ -72,22 +79,21 @@ def sqlite_reader(path: Path) -> Engine:
     return _engine(path, _read_pragmas(SqliteOptions()), "BEGIN", 1)
 
 
-def sqlite_fault(where: str, error: DBAPIError) -> Fault:
-    """The error as a fault of the store."""
-    detail = str(error.orig)
-    if isinstance(error.orig, sqlite3.Error):
-        code = getattr(error.orig, "sqlite_errorcode", sqlite3.SQLITE_ERROR)  # absent where Python raised it itself
-        return _FAULTS.get(code & 0xFF, Unusable)(where, detail)
-    return Unusable(where, detail)
+def sqlite_fault(where: str, error: BaseException) -> Fault:
+    """The database's own error as a fault of the store."""
+    if isinstance(error, sqlite3.Error):
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)  # absent where Python raised it itself
+        return _FAULTS.get(code & 0xFF, Unusable)(where, str(error))
+    return Unusable(where, str(error))
 
 
 @contextlib.contextmanager
-def faults(fault: Callable[[DBAPIError], Fault]) -> Iterator[None]:
+def faults(fault: Callable[[BaseException], Fault]) -> Iterator[None]:
     """Inside, a database error is raised as the fault it means."""
     try:
         yield
     except DBAPIError as error:
-        raise fault(error) from error
+        raise fault(error.orig or error) from error
 
 
 def _create(path: Path) -> None:
@@ -107,6 +113,7 @@ def _write_pragmas(options: SqliteOptions) -> tuple[str, ...]:
         f"PRAGMA busy_timeout={options.busy_ms}",
         "PRAGMA journal_mode=WAL",
         "PRAGMA synchronous=FULL",
+        f"PRAGMA wal_autocheckpoint={_CHECKPOINT}",
         "PRAGMA foreign_keys=ON",
         "PRAGMA secure_delete=ON",  # what is erased is overwritten
         *limit,
@@ -134,6 +141,21 @@ def _engine(path: Path, pragmas: tuple[str, ...], begin: str, connections: int) 
     event.listen(engine, "connect", connected)
     event.listen(engine, "begin", begun)
     return engine
+
+
+@contextlib.contextmanager
+def _transaction(engine: Engine) -> Iterator[DBAPICursor]:
+    connection = engine.raw_connection()
+    try:
+        cursor = connection.cursor()
+        cursor.execute(_BEGIN)
+        yield cursor
+        connection.commit()
+    except BaseException:
+        connection.rollback()
+        raise
+    finally:
+        connection.close()
 
 
 @contextlib.contextmanager

@@ -10,13 +10,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from sqlalchemy import Connection
+from sqlalchemy.engine.interfaces import DBAPICursor
 
 from .chain import GENESIS
 from .commit import Commit, Digest, Head, Status
 
 Place: TypeAlias = tuple[str, str]
 """A conversation and one of its requests."""
+
+
+class NoHead(Exception):
+    """The log has lost its head."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +61,8 @@ class Stands:
     head: Head
 
 
-def read_stands(connection: Connection, commits: Iterable[Commit]) -> Stands:
-    """What is stored of all that the commits are about."""
+def read_stands(cursor: DBAPICursor, commits: Iterable[Commit]) -> Stands:
+    """What is stored of all that the commits are about; raises `NoHead`."""
     ids: set[str] = set()
     places: set[Place] = set()
     keys: set[str] = set()
@@ -69,7 +73,10 @@ def read_stands(connection: Connection, commits: Iterable[Commit]) -> Stands:
         keys.update(entry.key for entry in commit.outbox)
         keys.update(commit.taken, commit.done)
     wanted = tuple(json.dumps(sorted(some)) for some in (ids, places, keys))
-    row = connection.exec_driver_sql(_STANDS, wanted).one()
+    cursor.execute(_STANDS, wanted)
+    row = cursor.fetchone()
+    if row is None:
+        raise NoHead
     conversations, requests, entries = (json.loads(part) for part in row[:3])
     return Stands(
         {name: Stand(*rest) for name, *rest in conversations},
@@ -79,10 +86,10 @@ def read_stands(connection: Connection, commits: Iterable[Commit]) -> Stands:
     )
 
 
-def move_entries(connection: Connection, status: Status, keys: Iterable[str]) -> None:
+def move_entries(cursor: DBAPICursor, status: Status, keys: Iterable[str]) -> None:
     """The acts of these keys have this status."""
     statement = "UPDATE outbox SET status = ? WHERE key IN (SELECT value FROM json_each(?))"
-    connection.exec_driver_sql(statement, (status, json.dumps(list(keys))))
+    cursor.execute(statement, (status, json.dumps(list(keys))))
 
 
 def _request(digest: str, answered: int, response: str | None) -> StoredRequest:

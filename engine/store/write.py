@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, delete, or_, update
+from sqlalchemy.engine.interfaces import DBAPICursor
 
 from .chain import Row, Sealed, record_hash
 from .commit import (
@@ -37,19 +38,17 @@ _REQUEST_COLUMNS = tuple(column.name for column in requests.columns)
 _OUTBOX_COLUMNS = ("conversation", "sequence", "kind", "payload", "key", "due", "status")
 
 
-def write_commits(
-    connection: Connection, group: Sequence[Sealed]
-) -> tuple[list[tuple[Committed, Row] | Refused], Head]:
+def write_commits(cursor: DBAPICursor, group: Sequence[Sealed]) -> tuple[list[tuple[Committed, Row] | Refused], Head]:
     """Every commit that is not refused is written, and its conversation's row is as returned; with the log's end.
 
     Each is judged as if those before it had been written one by one. What is refused changes nothing.
     """
     outcomes: list[tuple[Committed, Row] | Refused] = []
     for run in _runs(group):
-        stands = read_stands(connection, [sealed.commit for sealed in run])
+        stands = read_stands(cursor, [sealed.commit for sealed in run])
         batch = _Batch(stands.conversations, stands.requests, stands.entries)
         outcomes += [batch.take(sealed) for sealed in run]
-        batch.write(connection)
+        batch.write(cursor)
     return outcomes, stands.head
 
 
@@ -105,22 +104,22 @@ class _Batch:
         committed = Committed(version=row.version, last_sequence=row.last_sequence, last_hash=Digest(row.last_hash))
         return committed, row
 
-    def write(self, connection: Connection) -> None:
+    def write(self, cursor: DBAPICursor) -> None:
         """All rows are in their tables."""
         for commit in self.erased:
-            _erase(connection, commit)
-        put_rows(connection, conversations, _CONVERSATION_COLUMNS, list(self.rows.values()))
-        insert_rows(connection, records, _RECORD_COLUMNS, self.records)
-        insert_rows(connection, personal, _PERSONAL_COLUMNS, self.personal)
+            _erase(cursor, commit)
+        put_rows(cursor, conversations, _CONVERSATION_COLUMNS, list(self.rows.values()))
+        insert_rows(cursor, records, _RECORD_COLUMNS, self.records)
+        insert_rows(cursor, personal, _PERSONAL_COLUMNS, self.personal)
         asked = [
             (*place, found.digest, found.answered, found.response)
             for place in sorted(self.changed)
             for found in (self.requests[place],)
         ]
-        put_rows(connection, requests, _REQUEST_COLUMNS, asked)
-        insert_rows(connection, outbox, _OUTBOX_COLUMNS, list(self.outbox.values()))
+        put_rows(cursor, requests, _REQUEST_COLUMNS, asked)
+        insert_rows(cursor, outbox, _OUTBOX_COLUMNS, list(self.outbox.values()))
         for status in set(self.moved.values()):
-            move_entries(connection, status, [key for key, after in self.moved.items() if after == status])
+            move_entries(cursor, status, [key for key, after in self.moved.items() if after == status])
 
     # --- what is refused ---------------------------------------------------------------------------------------------
 
@@ -260,11 +259,11 @@ def _conversation_row(row: Row, lease: _Lease) -> tuple[Any, ...]:
     return (row.conversation, *values, *lease, row.last_sequence, row.last_hash)
 
 
-def _erase(connection: Connection, commit: Commit) -> None:
+def _erase(cursor: DBAPICursor, commit: Commit) -> None:
     here = commit.conversation
-    connection.execute(delete(personal).where(personal.c.conversation == here))
-    connection.execute(
-        update(requests).where(requests.c.conversation == here, requests.c.answered.is_(True)).values(response=None)
+    cursor.execute("DELETE FROM personal WHERE conversation = ?", (here,))
+    cursor.execute("UPDATE requests SET response = NULL WHERE conversation = ? AND answered", (here,))
+    done = "(status = 'done' OR key IN (SELECT value FROM json_each(?)))"
+    cursor.execute(
+        f"UPDATE outbox SET payload = NULL WHERE conversation = ? AND {done}", (here, json.dumps(commit.done))
     )
-    done = or_(outbox.c.status == "done", outbox.c.key.in_(commit.done))
-    connection.execute(update(outbox).where(outbox.c.conversation == here, done).values(payload=None))

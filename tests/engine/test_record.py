@@ -97,7 +97,7 @@ def test_a_fact_is_shown_as_the_rule_saw_it() -> None:
     ]
     outcome = replays(of, EVENTS)[3]
     (again,) = [c for stratum in of.strata[EventKind("silence")] for c in stratum if c.rule == "again"]
-    assert [(name, value) for name, (value, _) in facts_read(of, again, outcome).items()] == [
+    assert [(fact.name, fact.seen(outcome)) for fact in facts_read(of, again)] == [
         ("pin", "4711"),
         ("tries", 2),
     ]
