@@ -24,22 +24,23 @@ def inductive(
     """The clauses that hold before `start` and are inductive together, where other facts are known."""
     alive = tuple(clause for clause in dict.fromkeys(clauses) if _begins(machine, clause))
     leaning: dict[EventKind, frozenset[Clause]] = {}  # the kinds that break nothing, and the clauses that they need
-    while True:
+    again: list[EventKind] = []  # what broke something last, and so may break more
+    while len(leaning) < len(machine.kinds):
         facts = replace(known, clauses=alive)
-        supposing, never = machine.supposing(facts), dict.fromkeys(facts.never, False)
-        about = Known(alive)
+        supposing, never, about = machine.supposing(facts), dict.fromkeys(facts.never, False), Known(alive)
         gone: set[Clause] = set()
-        for kind in machine.kinds:
-            if kind not in leaning:
-                check = _check(supposing, kind, about, never)
-                broken = _broken(supposing, check, codes, budget)
-                gone |= broken
-                if not broken:
-                    leaning[kind] = check.leans_on
-        if not gone:
-            return alive
+        kinds, again = again or [kind for kind in machine.kinds if kind not in leaning], []
+        for kind in kinds:
+            check = _check(supposing, kind, about, never)
+            broken = _broken(supposing, check, codes, budget)
+            gone |= broken
+            if broken:
+                again.append(kind)
+            else:
+                leaning[kind] = check.leans_on
         alive = tuple(clause for clause in alive if clause not in gone)
         leaning = {kind: needs for kind, needs in leaning.items() if needs.isdisjoint(gone)}
+    return alive
 
 
 @dataclass(frozen=True, slots=True)
