@@ -1,4 +1,4 @@
-"""The command line. Exit codes: 0 fine, 1 findings, 2 the policy or the usage is wrong."""
+"""The command line. Exit codes: 0 fine, 1 findings, 2 the policy or the usage is wrong, 130 Ctrl-C."""
 
 import importlib
 import json
@@ -18,7 +18,7 @@ from charter.dsl.rehearse import Rehearsed, rehearse
 from charter.dsl.source import Source, Span
 from charter.dsl.values import Json, Misfit
 
-FINDINGS, WRONG = 1, 2
+FINDINGS, WRONG, INTERRUPTED = 1, 2, 130
 LAZY = {  # loaded only when called: they bring the server, the models or the prover along
     "agents": "charter.agents.commands:agents_command",
     "audit": "charter.engine.commands:audit_command",
@@ -50,6 +50,13 @@ class _Charter(click.Group):
         module, _, attribute = LAZY[name].partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Ctrl-C ends a command as a shell expects it."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            sys.exit(INTERRUPTED)
 
 
 @click.group(cls=_Charter)

@@ -1,9 +1,15 @@
 """Fuzzing finds what lies deep, shrinks it to a test that replays, and finds nothing where nothing is."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import jsonschema
 import pytest
@@ -16,9 +22,12 @@ from charter.dsl.rehearse import rehearse
 from charter.engine.decide import Decider, IncidentKind
 from charter.engine.rule_kernel import RuleKernel
 from charter.fuzz import both_executors
-from charter.verification.fuzz import Budget, Fuzzed, fuzz
+from charter.verification.fuzz import Fuzzed, fuzz, fuzz_in_pieces
 from charter.verification.fuzz_play import Decide, Decided, Fault, semantics_alone
 from charter.verification.fuzz_report import test_block as block_of
+from charter.verification.fuzz_search import Budget
+
+T = TypeVar("T")
 
 ROOT = Path(__file__).parent.parent.parent
 SEVEN_RULES = ROOT / "tests" / "corpus" / "good" / "whole" / "seven_rules.charter"
@@ -138,6 +147,23 @@ def test_a_difference_that_does_not_come_again_is_said_to_be_one() -> None:
     assert (shown.finding.fault, shown.replays) == (Fault.DIFFERENCE, False)
 
 
+def test_pieces_come_to_the_same_however_many_are_worked_on_at_a_time() -> None:
+    program = policy(DEEP).program
+    one, two = (fuzz_in_pieces(program, semantics_alone, Budget(30_001), seed=3, jobs=jobs) for jobs in (1, 2))
+    assert one == two
+    assert (one.steps >= 30_001, [shown.finding.name for shown in one.found]) == (True, ["no_secret"])
+    assert one.conversations > fuzz(program, semantics_alone, Budget(15_001), seed=3).conversations
+
+
+def test_pieces_stop_at_as_many_findings_as_are_wanted() -> None:
+    def differing(program: Program) -> Decide:
+        alone = semantics_alone(program)
+        return lambda state, event: Decided(alone(state, event).outcome, (f"{event.kind}: other",))
+
+    result = fuzz_in_pieces(policy(SEVEN_RULES).program, differing, Budget(60_000, findings=3), seed=0, jobs=2)
+    assert len(result.found) == 3
+
+
 def test_fuzzing_stops_after_its_seconds() -> None:
     ticks = iter(range(100_000))
     loaded = policy(SEVEN_RULES)
@@ -179,3 +205,38 @@ def test_what_fuzz_prints_as_json_fits_its_schema() -> None:
 @pytest.mark.parametrize("args", [("nowhere.charter",), (str(SEVEN_RULES), "--steps", "0"), ()])
 def test_a_wrong_policy_or_usage_exits_2(args: tuple[str, ...]) -> None:
     assert charter("fuzz", *args).exit_code == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_its_processes_end_with_it_and_ctrl_c_exits_130(number: signal.Signals) -> None:
+    running = subprocess.Popen(
+        [sys.executable, "-m", "charter", "fuzz", str(SEVEN_RULES), "--steps", "100000000", "--jobs", "2"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    children = waited(lambda: found if len(found := children_of(running.pid)) >= 2 else None)
+    if number is signal.SIGINT:
+        os.killpg(running.pid, number)  # as a terminal does
+    else:
+        running.kill()
+    said, complained = running.communicate(timeout=20)
+    assert (running.returncode, said, complained) == (130 if number is signal.SIGINT else -9, "", "")
+    waited(lambda: not any(Path(f"/proc/{child}").exists() for child in children) or None)
+
+
+def children_of(process: int) -> list[int]:
+    """The processes that it started by forking."""
+    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process)], capture_output=True, text=True, check=False)
+    lines = {int(pid): Path(f"/proc/{pid}/cmdline") for pid in found.stdout.split()}
+    return [pid for pid, line in lines.items() if line.exists() and "fuzz" in line.read_text()]
+
+
+def waited(for_: Callable[[], T | None]) -> T:
+    """What comes within some seconds."""
+    until = time.monotonic() + 30
+    while (found := for_()) is None:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    return found
