@@ -12,7 +12,8 @@ from random import Random
 
 from charter.dsl.program import Event, Program
 from charter.dsl.session import Step
-from charter.verification.fuzz_play import Decide, Executors, Finding, Move, played
+from charter.verification.fuzz_judge import Judge, no_judge
+from charter.verification.fuzz_play import Decide, Executors, Fault, Finding, Move, played
 from charter.verification.fuzz_reach import Reached
 from charter.verification.fuzz_search import Budget, Searched, search
 from charter.verification.fuzz_shrink import shrunk
@@ -53,15 +54,19 @@ def fuzz(
     budget: Budget,
     *,
     seed: int,
+    judge: Judge = no_judge,
     shrink: bool = True,
     clock: Callable[[], float] = time.monotonic,
 ) -> Fuzzed:
     """Fuzzes in one piece, in this process."""
     decide = executors(program)
-    return _fuzzed(program, decide, search(program, decide, budget, seed=seed, clock=clock), seed, shrink=shrink)
+    searched = search(program, decide, budget, seed=seed, judge=judge, clock=clock)
+    return _fuzzed(program, decide, judge, searched, seed, shrink=shrink)
 
 
-def fuzz_in_pieces(program: Program, executors: Executors, budget: Budget, *, seed: int, jobs: int) -> Fuzzed:
+def fuzz_in_pieces(
+    program: Program, executors: Executors, budget: Budget, *, seed: int, jobs: int, judge: Judge = no_judge
+) -> Fuzzed:
     """Fuzzes in pieces, so many at a time, each in a process of its own; raises `PieceFailed`.
 
     INVARIANT: where only steps are counted, the result is the same for any number of jobs.
@@ -70,14 +75,14 @@ def fuzz_in_pieces(program: Program, executors: Executors, budget: Budget, *, se
     pieces = _pieces(budget, jobs)
 
     def work(i: int) -> Searched:
-        return search(program, decide, pieces[i], seed=_seed(seed, i), began=began)
+        return search(program, decide, pieces[i], seed=_seed(seed, i), judge=judge, began=began)
 
     together = Searched(0, 0, (), Reached())
     for searched in _in_order(worked(range(len(pieces)), work, Limits(jobs, seconds=float("inf")))):
         together = _joined(together, searched, budget.findings)
         if len(together.found) == budget.findings:
             break
-    return _fuzzed(program, decide, together, seed)
+    return _fuzzed(program, decide, judge, together, seed, shrink=True)
 
 
 # --- pieces ----------------------------------------------------------------------------------------------------------
@@ -126,27 +131,27 @@ def _joined(one: Searched, other: Searched, most: int) -> Searched:
 # --- findings --------------------------------------------------------------------------------------------------------
 
 
-def _fuzzed(program: Program, decide: Decide, searched: Searched, seed: int, *, shrink: bool = True) -> Fuzzed:
-    shown = tuple(_shown(program, decide, finding, events, shrink=shrink) for finding, events in searched.found)
+def _fuzzed(program: Program, decide: Decide, judge: Judge, searched: Searched, seed: int, *, shrink: bool) -> Fuzzed:
+    shown = tuple(_shown(program, decide, judge, *each, shrink=shrink) for each in searched.found)
     return Fuzzed(seed, searched.steps, searched.conversations, shown, searched.reached)
 
 
-def _shown(program: Program, decide: Decide, finding: Finding, events: tuple[Event, ...], *, shrink: bool) -> Shown:
-    def shows(events: tuple[Event, ...]) -> int | None:
+def _shown(
+    program: Program, decide: Decide, judge: Judge, finding: Finding, events: tuple[Event, ...], *, shrink: bool
+) -> Shown:
+    def found(events: tuple[Event, ...]) -> tuple[tuple[Move, ...], Finding | None]:
         moves = played(program, events, decide)
-        return len(moves) if any(f.key == finding.key for f in _findings(moves)) else None
+        if finding.fault is Fault.MISREAD:
+            findings = judge(events[: len(moves)])
+        else:
+            findings = tuple(each for move in moves for each in move.findings)
+        return moves, next((each for each in findings if each.key == finding.key), None)
 
-    if shows(events) is None:
-        return Shown(finding, events, _taken(played(program, events, decide)), False)
-    smallest = shrunk(program.events, events, shows) if shrink else events
-    moves = played(program, smallest, decide)
-    exact = next(f for f in _findings(moves) if f.key == finding.key)
-    return Shown(exact, smallest, _taken(moves), True)
+    def shows(events: tuple[Event, ...]) -> int | None:
+        moves, same = found(events)
+        return None if same is None else len(moves)
 
-
-def _findings(moves: tuple[Move, ...]) -> Iterator[Finding]:
-    return (finding for move in moves for finding in move.findings)
-
-
-def _taken(moves: tuple[Move, ...]) -> tuple[Step, ...]:
-    return tuple(step for move in moves for step in move.steps)
+    replays = shows(events) is not None
+    smallest = shrunk(program.events, events, shows) if replays and shrink else events
+    moves, same = found(smallest)
+    return Shown(same or finding, smallest, tuple(step for move in moves for step in move.steps), replays)

@@ -35,7 +35,7 @@ Goes = Callable[[Place, Event], Place | None]
 """Plays an event; None where the conversation ends with it."""
 
 
-def conversations(world: Outside, goes: Goes, *, count: int, seed: int) -> None:
+def conversations(world: Outside, goes: Goes, ends: Callable[[], None], *, count: int, seed: int) -> None:
     """Plays so many conversations, the same ones for the same seed. Where what `goes` says depends on more than the
     conversation, Hypothesis notices that sooner or later, and the others are left out."""
     program = world.program
@@ -47,6 +47,9 @@ def conversations(world: Outside, goes: Goes, *, count: int, seed: int) -> None:
             super().__init__()
             self.place: Place | None = beginning(program)
             self.now = EPOCH
+
+        def teardown(self) -> None:
+            ends()
 
         def _go(self, kind: EventKind, fields: Mapping[str, Value], pause: int) -> None:
             if self.place is not None:

@@ -13,6 +13,7 @@ from random import Random
 
 from charter.dsl.program import OVER, TURN_OPEN, Event, Opening, Program
 from charter.dsl.scenarios import EPOCH, PACE
+from charter.verification.fuzz_judge import Judge, no_judge
 from charter.verification.fuzz_machine import conversations
 from charter.verification.fuzz_play import Decide, Fault, Finding, Move, Place, beginning, play
 from charter.verification.fuzz_reach import Feature, Marks, Observer, Reached, marks, observer
@@ -25,6 +26,7 @@ DEEPEST = 150  # events of a conversation
 REMEMBERED = 2_000_000  # whole states
 ROOM = 1024  # places that are kept for their whole state
 OBSERVED = 16  # one step of so many is looked at for what requirements are about, besides those that show something new
+JUDGED = 20  # one conversation of so many is judged as a whole
 PAUSES = (0, 0, 0, 1, 900, 59_001, 3_600_000, 90_000_000)
 
 
@@ -53,6 +55,7 @@ def search(
     budget: Budget,
     *,
     seed: int,
+    judge: Judge = no_judge,
     clock: Callable[[], float] = time.monotonic,
     began: float | None = None,
 ) -> Searched:
@@ -61,7 +64,7 @@ def search(
     world = outside(program)
     looks = marks(program, world.mentioned)
     began = clock() if began is None else began
-    return _Search(world, decide, budget, clock, began, Random(seed), looks, observer(program)).run(seed)
+    return _Search(world, decide, judge, budget, clock, began, Random(seed), looks, observer(program)).run(seed)
 
 
 @dataclass(slots=True)
@@ -79,6 +82,7 @@ class _Search:
 
     world: Outside
     decide: Decide
+    judge: Judge
     budget: Budget
     clock: Callable[[], float]
     began: float
@@ -93,11 +97,13 @@ class _Search:
     found: dict[tuple[Fault, str], tuple[Finding, tuple[Event, ...]]] = field(default_factory=dict)
     steps: int = 0
     conversations: int = 0
+    played: tuple[Event, ...] = ()  # of the conversation under way
+    ended: int = 0
 
     def run(self, seed: int) -> Searched:
         program = self.world.program
         while self._wanted(HYPOTHESIS):
-            conversations(self.world, self._goes, count=BATCH, seed=seed + self.conversations)
+            conversations(self.world, self._goes, self._end, count=BATCH, seed=seed + self.conversations)
             self.conversations += BATCH
         self.firsts.append(_Entry(beginning(program)))
         while self._wanted():
@@ -122,8 +128,16 @@ class _Search:
         place: Place | None = entry.place
         for _ in range(MOVES):
             if place is None or not self._wanted():
-                return
+                break
             place = self._goes(place, self._event(place))
+        self._end()
+
+    def _end(self) -> None:
+        """The end of a conversation: of a share of them everything is judged once more, as a whole."""
+        self.ended += 1
+        if self.ended % JUDGED == 0:
+            for finding in self.judge(self.played):
+                self.found.setdefault(finding.key, (finding, self.played))
 
     def _chosen(self) -> _Entry:
         """Of a few places drawn, the one where what was first seen is still the rarest, or that was chosen least."""
@@ -154,6 +168,7 @@ class _Search:
         """The place after an event, noted if it shows anything new; None where the conversation ends."""
         move = play(self.world.program, place, event, self.decide)
         self.steps += max(1, len(move.steps))
+        self.played = move.place.events
         if move.findings:
             for finding in move.findings:
                 self.found.setdefault(finding.key, (finding, move.place.events))

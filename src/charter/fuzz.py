@@ -13,6 +13,7 @@ from charter.engine.decide import IncidentKind, decider
 from charter.engine.rule_kernel import KernelFault
 from charter.verification.commands import WRONG, echo, policies
 from charter.verification.fuzz import PieceFailed, fuzz_in_pieces
+from charter.verification.fuzz_judge import reader_of
 from charter.verification.fuzz_play import Decide, Decided
 from charter.verification.fuzz_report import FINE, FOUND, text, to_json_report
 from charter.verification.fuzz_search import Budget
@@ -56,7 +57,10 @@ def fuzz_command(
     found = False
     for path, loaded in policies(paths):
         try:
-            result = fuzz_in_pieces(loaded.program, both_executors, budget, seed=seed, jobs=jobs or _cores())
+            judge = reader_of(loaded)
+            result = fuzz_in_pieces(
+                loaded.program, both_executors, budget, seed=seed, jobs=jobs or _cores(), judge=judge
+            )
         except (KernelFault, PieceFailed) as fault:
             click.echo(f"{path}: {fault}", err=True)
             sys.exit(WRONG)

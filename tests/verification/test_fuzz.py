@@ -23,8 +23,10 @@ from charter.engine.decide import Decider, IncidentKind
 from charter.engine.rule_kernel import RuleKernel
 from charter.fuzz import both_executors
 from charter.verification.fuzz import Fuzzed, fuzz, fuzz_in_pieces
+from charter.verification.fuzz_judge import reader_of
 from charter.verification.fuzz_play import Decide, Decided, Fault, semantics_alone
 from charter.verification.fuzz_report import test_block as block_of
+from charter.verification.fuzz_report import text
 from charter.verification.fuzz_search import Budget
 
 T = TypeVar("T")
@@ -68,7 +70,7 @@ def test_a_hole_eight_events_deep_is_found_and_its_test_replays() -> None:
 
 def test_where_nothing_is_wrong_nothing_is_found_and_everything_is_reached() -> None:
     loaded = policy(SEVEN_RULES)
-    result = fuzzed(loaded, 5_000, both_executors)
+    result = fuzz(loaded.program, both_executors, Budget(5_000), seed=3, judge=reader_of(loaded))
     assert not result.found
     assert result.reached.rules == set(loaded.program.rules)
     names = {requirement.name for requirement in loaded.program.requirements}
@@ -121,6 +123,19 @@ def test_a_fault_of_one_executor_is_found_with_its_smallest_conversation() -> No
     assert "`hours`" in shown.finding.detail or "hours" in shown.finding.detail
     assert [event.kind for event in shown.events] == ["start", "utterance", "classify"]
     assert block_of(loaded, shown) is None
+
+
+def test_a_monitor_that_misses_what_the_reader_sees_is_found_with_its_smallest_conversation() -> None:
+    loaded = policy(DEEP)
+    blind = tuple(replace(r, watches=()) if r.name == "no_secret" else r for r in loaded.program.requirements)
+    mistaken = replace(loaded, program=replace(loaded.program, requirements=blind))
+    result = fuzz(mistaken.program, semantics_alone, Budget(8_000), seed=3, judge=reader_of(mistaken))
+    (shown,) = result.found
+    assert (shown.finding.fault, shown.finding.name, shown.replays) == (Fault.MISREAD, "no_secret", True)
+    assert shown.finding.detail == "for the reader broken on `keys` (step 8), for the monitors not broken"
+    assert len(shown.events) == 8
+    assert block_of(mistaken, shown) is None
+    assert "found    difference from the reader: no_secret" in [line for _, line in text("x", mistaken, result)]
 
 
 def test_an_executor_that_raises_is_found() -> None:
