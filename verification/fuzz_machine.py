@@ -1,11 +1,13 @@
 """Conversations as Hypothesis makes them: a state machine whose rules are what a hostile outside can do."""
 
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 
 from hypothesis import HealthCheck, Phase, Verbosity, settings
 from hypothesis import seed as seeded
 from hypothesis import strategies as st
+from hypothesis.configuration import set_hypothesis_home_dir, storage_directory
 from hypothesis.errors import Flaky
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
@@ -79,8 +81,19 @@ def conversations(world: Outside, goes: Goes, ends: Callable[[], None], *, count
         phases=(Phase.generate,),
         suppress_health_check=list(HealthCheck),
     )
-    with suppress(Flaky):
+    with suppress(Flaky), _nothing_stored():
         run_state_machine_as_test(seeded(seed)(Outsiders), settings=limits)
+
+
+@contextmanager
+def _nothing_stored() -> Iterator[None]:
+    """Keeps Hypothesis from leaving a folder where the command was called: what it cannot store, it goes without."""
+    home = storage_directory(intent_to_write=False).home_directory
+    set_hypothesis_home_dir(os.devnull)
+    try:
+        yield
+    finally:
+        set_hypothesis_home_dir(home)
 
 
 def _fields(world: Outside, kind: EventKind) -> st.SearchStrategy[dict[str, Value]]:

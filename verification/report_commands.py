@@ -9,11 +9,13 @@ import click
 
 from charter.dsl.load import Loaded
 from charter.dsl.values import Misfit
-from charter.verification.commands import policies, reserve, verified, write
+from charter.verification.commands import verified
+from charter.verification.output_files import reserve, write
 from charter.verification.prove import Settings
 from charter.verification.report import exit_code
 from charter.verification.traceability import certificate_of, traceability
 from charter.verification.traceability_pages import to_html, to_markdown
+from charter.verification.usage import Seconds, files_of, policies
 from charter.verification.verdicts import Result
 from charter.verification.verified import results_of
 from charter.verification.workers import Limits
@@ -29,9 +31,7 @@ _READ = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option("--verified", "verdicts", type=_READ, help="What `verify --json` wrote, instead of proving anew.")
 @click.option("--certificate", type=_READ, help="The certificate of the policy: it is checked.")
 @click.option("--jobs", default=2, show_default=True, type=click.IntRange(1, 64), help="How many proofs at a time.")
-@click.option(
-    "--seconds", default=300.0, show_default=True, type=click.FloatRange(1), help="When one proof is given up."
-)
+@click.option("--seconds", default=300.0, show_default=True, type=Seconds(1), help="When one proof is given up.")
 @click.pass_context
 def report_command(
     ctx: click.Context,
@@ -48,8 +48,9 @@ def report_command(
 
     Exit codes: as those of `verify`.
     """
-    reserve(output)
-    ((_, loaded),) = policies((path,))
+    found = policies((path,))
+    ((_, loaded),) = found
+    reserve(output, read=[*files_of(found), *(file for file in (verdicts, certificate) if file is not None)])
     try:
         if verdicts is None:
             settings = Settings(limits=Limits(jobs=jobs, seconds=seconds))

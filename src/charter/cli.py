@@ -1,7 +1,9 @@
 """The command line. Exit codes: 0 fine, 1 findings, 2 the policy or the usage is wrong, 130 Ctrl-C."""
 
+import errno
 import importlib
 import json
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -34,6 +36,7 @@ LAZY = {  # loaded only when called: they bring the server, the models or the pr
     "serve": "charter.engine.commands:serve_command",
     "verify": "charter.verification.commands:verify_command",
 }
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _PATHS = click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 
@@ -52,11 +55,17 @@ class _Charter(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> object:
-        """Ctrl-C ends a command as a shell expects it."""
+        """Ctrl-C ends a command as a shell expects it, and output that cannot be written is said to be so."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
             sys.exit(INTERRUPTED)
+        except OSError as error:
+            if error.errno not in _FULL or error.filename is not None:
+                raise
+            click.echo(f"Error: the output cannot be written: {os.strerror(error.errno or 0).lower()}", err=True)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left of it goes nowhere
+            sys.exit(WRONG)
 
 
 @click.group(cls=_Charter)

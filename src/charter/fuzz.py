@@ -11,12 +11,13 @@ from charter.dsl.program import Event, Program, State
 from charter.dsl.values import Json
 from charter.engine.decide import IncidentKind, decider
 from charter.engine.rule_kernel import KernelFault
-from charter.verification.commands import WRONG, echo, policies
+from charter.verification.commands import echo
 from charter.verification.fuzz import PieceFailed, fuzz_in_pieces
 from charter.verification.fuzz_judge import reader_of
 from charter.verification.fuzz_play import Decide, Decided
 from charter.verification.fuzz_report import FINE, FOUND, text, to_json_report
 from charter.verification.fuzz_search import Budget
+from charter.verification.usage import WRONG, Seconds, policies
 
 STEPS = 30_000
 
@@ -37,7 +38,7 @@ def both_executors(program: Program) -> Decide:
 @click.command("fuzz")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--steps", type=click.IntRange(1), help=f"How many steps for each policy.  [default: {STEPS}]")
-@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="How long for each policy, instead.")
+@click.option("--seconds", type=Seconds(min=0, min_open=True), help="How long for each policy, instead.")
 @click.option("--seed", default=0, show_default=True, type=int, help="The same seed and steps, the same conversations.")
 @click.option(
     "--jobs",
