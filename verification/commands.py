@@ -126,6 +126,8 @@ def verified(
                 show(loaded, found[order[shown]])
                 shown += 1
             proving(len(found))
+    if settings.cache is not None:
+        settings.cache.prune()
     return [found[name] for name in order]
 
 

@@ -1,14 +1,13 @@
 """Files that a user names for a command to write: seen to before the work, and written whole or not at all."""
 
 import os
-import secrets
-import stat
 from collections.abc import Iterable
 from pathlib import Path
 
 import click
 
 from charter.verification.usage import WRONG
+from charter.verification.whole_file import write_whole
 
 
 class Unwritable(click.ClickException):
@@ -45,21 +44,9 @@ def write(file: Path, text: str) -> None:
             file.write_text(text, encoding="utf-8")
         else:
             file.parent.mkdir(parents=True, exist_ok=True)
-            _replace(file.resolve(), text)  # what a link leads to, not the link
+            write_whole(file.resolve(), text)  # what a link leads to, not the link
     except OSError as error:
         raise Unwritable(file, error) from error
-
-
-def _replace(file: Path, text: str) -> None:
-    made = file.with_name(f".{file.name[:100]}.{secrets.token_hex(8)}")
-    try:
-        with made.open("x", encoding="utf-8") as stream:
-            stream.write(text)
-        if file.exists():
-            made.chmod(stat.S_IMODE(file.stat().st_mode))
-        made.replace(file)
-    finally:
-        made.unlink(missing_ok=True)
 
 
 def _is_stream(file: Path) -> bool:
