@@ -21,6 +21,8 @@ from charter.v1 import conversations_pb2_grpc
 from charter.v1.validation import invalid_argument, violations
 
 SERVICE = "charter.v1.Conversations"
+PROOF_KEY = "charter-proof"
+"""The metadata that names the policy and the certificate behind an answer."""
 M = TypeVar("M", bound=Message)
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
@@ -28,26 +30,29 @@ _log = logging.getLogger(__name__)
 
 
 class ConversationsService(conversations_pb2_grpc.ConversationsServicer):
-    """Serves the conversations of one policy."""
+    """Serves the conversations of one policy. `proof` says under which: it goes out with each answer."""
 
-    def __init__(self, program: Program, conversations: Conversations, store: Store) -> None:
+    def __init__(self, program: Program, conversations: Conversations, store: Store, proof: str) -> None:
         self._program = program
         self._conversations = conversations
         self._store = store
+        self._proof = ((PROOF_KEY, proof),)
 
     async def Turn(
         self, request: pb.TurnRequest, context: "grpc.aio.ServicerContext[pb.TurnRequest, pb.TurnResponse]"
     ) -> pb.TurnResponse:
         """See the contract."""
+        context.set_trailing_metadata(self._proof)
         await _checked(request, context)
         return await _answered(self._turn(request, context.time_remaining()), context)
 
     async def Converse(
         self,
         request_iterator: AsyncIterator[pb.ConverseRequest],
-        context: "grpc.aio.ServicerContext[pb.ConverseRequest, pb.ConverseResponse]",  # noqa: ARG002  # gRPC's
+        context: "grpc.aio.ServicerContext[pb.ConverseRequest, pb.ConverseResponse]",
     ) -> AsyncIterator[pb.ConverseResponse]:
         """See the contract."""
+        await context.send_initial_metadata(self._proof)  # what comes at the end of a long stream comes too late
         stream = Stream(self._program, self._conversations, self._store)
         async for said in stream.said(request_iterator):
             yield said
@@ -58,6 +63,7 @@ class ConversationsService(conversations_pb2_grpc.ConversationsServicer):
         context: "grpc.aio.ServicerContext[pb.GetConversationRequest, pb.GetConversationResponse]",
     ) -> pb.GetConversationResponse:
         """See the contract."""
+        context.set_trailing_metadata(self._proof)
         await _checked(request, context)
         return await _answered(self._get(request), context)
 
