@@ -34,6 +34,9 @@ _COLOURS = {"proved": "green", "refuted": "red", "vacuous": "yellow", "unknown":
 _BOLD = ("refuted", "vacuous", "event")
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
+CACHE = click.option("--cache", type=click.Path(path_type=Path, file_okay=False), help="Where findings are remembered.")
+NO_CACHE = click.option("--no-cache", is_flag=True, help="Remember nothing, and use nothing that was remembered.")
+
 
 @click.command("verify")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
@@ -49,8 +52,8 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option(
     "--deep", is_flag=True, help="Also show that every rule can fire, and what agents could do but for the guards."
 )
-@click.option("--cache", type=click.Path(path_type=Path, file_okay=False), help="Where findings are remembered.")
-@click.option("--no-cache", is_flag=True, help="Remember nothing, and use nothing that was remembered.")
+@CACHE
+@NO_CACHE
 def verify_command(
     paths: tuple[Path, ...],
     as_json: bool,
@@ -70,8 +73,7 @@ def verify_command(
     """
     if certificate is not None and len(paths) != 1:
         raise click.UsageError("a certificate is of one policy")
-    remembered = None if no_cache else Cache(cache or default_folder(os.environ, Path.home()), _said)
-    settings = Settings(limits=Limits(jobs=jobs, seconds=seconds), cache=remembered)
+    settings = Settings(limits=Limits(jobs=jobs, seconds=seconds), cache=None if no_cache else remembered(cache))
     proved: list[tuple[str, Loaded, list[Result]]] = []
     more: dict[str, dict[str, Json]] = {}
     codes: list[int] = []
@@ -108,6 +110,11 @@ def verify_command(
     if certificate is not None:
         _certify(certificate, *proved[0][1:])
     sys.exit(1 if 1 in codes else max(codes))
+
+
+def remembered(folder: Path | None) -> Cache:
+    """What was found before, in this folder or the usual one."""
+    return Cache(folder or default_folder(os.environ, Path.home()), _said)
 
 
 def verified(
