@@ -24,7 +24,7 @@ lint: $(VENV)/ready-dev
 	$(BIN)/mypy
 	$(BIN)/python proto/generate.py --check
 
-# Every night: as many steps as a night has room for, with another seed each day.
+# Every night: as many steps as a night has room for, on all cores, with another seed each day.
 fuzz-nightly: $(VENV)/ready-dev
 	$(BIN)/charter fuzz rules/*/ --steps $(or $(FUZZ_STEPS),10000000) --seed $(or $(FUZZ_SEED),$(shell date +%j))
 

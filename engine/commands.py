@@ -13,7 +13,7 @@ import click
 from charter.agents import event_loop
 from charter.dsl.program import Program
 from charter.engine.audit import verify
-from charter.engine.certified import CERTIFICATE_NAME, objections
+from charter.engine.certified import CERTIFICATE_NAME, Certified, certified
 from charter.engine.command_line import FOLDER as _FOLDER
 from charter.engine.command_line import Mistake
 from charter.engine.command_line import program_of as _program
@@ -57,7 +57,7 @@ _CONFIG = click.option(
 @click.option("--workers", type=click.IntRange(1, MOST), default=1, show_default=True, help="Processes on one port.")
 @click.option("--allow-unproved", is_flag=True, help="Serve a policy without a valid certificate. For development.")
 @click.option("--shared", is_flag=True, hidden=True)  # this is one of several workers
-@click.option("--certified", metavar="DIGEST", hidden=True)  # the policy that it has been checked to be proved
+@click.option("--certified", "checked", metavar="POLICY:CERTIFICATE", hidden=True)  # digests of what was checked
 def serve_command(
     folder: Path,
     config: Path | None,
@@ -67,7 +67,7 @@ def serve_command(
     workers: int,
     allow_unproved: bool,
     shared: bool,
-    certified: str | None,
+    checked: str | None,
 ) -> None:
     """Serves conversations under the policy in POLICY_DIR, and prints `listening on HOST:PORT` when it can.
 
@@ -76,7 +76,7 @@ def serve_command(
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     program = _program(folder)
     deployment = _deployment(folder, config)
-    proved = _still_proved(program, certified) if shared else _proved(folder, program, deployment, allow_unproved)
+    held = _still_proved(program, checked) if shared else _proved(folder, program, deployment, allow_unproved)
     path = _store_path(store, deployment)
     _make_folder(path.parent)
     try:
@@ -87,13 +87,13 @@ def serve_command(
             listen=listen,
             reflection=reflection,
             shared=shared,
-            proved=proved,
+            certificate=held,
         )
         if workers == 1:
             _until_signalled(program, settings)
         else:
             arguments = ["serve", str(folder), "--store", f"{_SQLITE}{path}", *(["--reflection"] * reflection)]
-            arguments += ["--certified", program.digest] if proved else []
+            arguments += ["--certified", f"{program.digest}:{held.sha256}"] if held else []
             _share([*arguments, *(["--config", str(config)] if config else [])], workers, settings)
     except (StoreError, KernelFault, CannotServe, CannotShare, TooMany) as error:
         raise Mistake(str(error)) from error
@@ -103,21 +103,26 @@ def serve_command(
         raise
 
 
-def _proved(folder: Path, program: Program, deployment: Deployment, allow_unproved: bool) -> bool:
-    """Whether the policy is proved; where it is not, and that is not allowed, nothing is served."""
-    why = objections(program, deployment.certificate or folder / CERTIFICATE_NAME)
-    if why and not allow_unproved:
-        raise Mistake("\n".join(("the policy is not proved, so it is not served", *why)))
-    for objection in ("THE POLICY IS NOT PROVED; it is served all the same", *why) if why else ():
+def _proved(folder: Path, program: Program, deployment: Deployment, allow_unproved: bool) -> Certified | None:
+    """The certificate of the policy; where it is not proved, and that is not allowed, nothing is served."""
+    held = certified(program, deployment.certificate or folder / CERTIFICATE_NAME)
+    if isinstance(held, Certified):
+        return held
+    if not allow_unproved:
+        raise Mistake("\n".join(("the policy is not proved, so it is not served", *held)))
+    for objection in ("THE POLICY IS NOT PROVED; it is served all the same", *held):
         _log.warning(objection)
-    return not why
+    return None
 
 
-def _still_proved(program: Program, certified: str | None) -> bool:
-    """Whether the policy was proved when this worker was started; it must not be another one by now."""
-    if certified not in (None, program.digest):
+def _still_proved(program: Program, checked: str | None) -> Certified | None:
+    """What was checked when this worker was started; the policy must not be another one by now."""
+    if checked is None:
+        return None
+    policy, _, certificate = checked.partition(":")
+    if policy != program.digest:
         raise Mistake("the policy has changed since its certificate was checked")
-    return certified is not None
+    return Certified(certificate)
 
 
 def _until_signalled(program: Program, settings: Settings) -> None:

@@ -8,6 +8,7 @@ timers. A group of rules has run to quiescence if its sentinel fired last, once;
 import multiprocessing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from signal import SIG_BLOCK, SIG_SETMASK, SIGINT, pthread_sigmask
 from typing import Any, TypeAlias
 
 from durable_rules_engine import (
@@ -41,7 +42,9 @@ def load(program: Program, *, within: float = 30.0) -> "RuleKernel":
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     trial = context.Process(target=_try, args=(program, sender), daemon=True)
+    masked = pthread_sigmask(SIG_BLOCK, {SIGINT})  # the trial is not to see Ctrl-C
     trial.start()
+    pthread_sigmask(SIG_SETMASK, masked)
     sender.close()
     try:
         answer = receiver.recv() if receiver.poll(within) else f"it did not load within {within:g} s"

@@ -15,7 +15,7 @@ from grpc_reflection.v1alpha import reflection
 
 from charter.agents.provider import AddressUnavailable, bind
 from charter.dsl.program import Program
-from charter.engine.certified import PROOF
+from charter.engine.certified import PROOF, Certified, proof_of
 from charter.engine.clock import Clock, SystemClock
 from charter.engine.conversations import Conversations
 from charter.engine.deployment import Deployment
@@ -42,7 +42,7 @@ class CannotServe(Exception):
 class Settings:
     """What an operator decides. `listen` is `host:port`, port 0 for a free one; `shared`: other servers listen too.
 
-    `proved`: the policy's certificate was checked; clients can ask health about `charter.proof`.
+    `certificate`: it was checked, so the policy is proved; clients can ask health about `charter.proof`.
     """
 
     store: Path
@@ -51,7 +51,7 @@ class Settings:
     listen: str
     reflection: bool = False
     shared: bool = False
-    proved: bool = False
+    certificate: Certified | None = None
     clock: Clock = field(default_factory=SystemClock)
 
 
@@ -95,7 +95,7 @@ async def serve(
             warn(f"{mended} conversation{'s' * (mended > 1)} went on after a crash")
         looking = asyncio.create_task(conversations.look())
         closing.callback(looking.cancel)
-        service = ConversationsService(program, conversations, store)
+        service = ConversationsService(program, conversations, store, proof_of(program, settings.certificate))
         await _serve(service, settings, stop, ready)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_SECONDS):
@@ -127,8 +127,8 @@ async def _serve(
     await server.start()
     for name in ("", SERVICE):
         await state.set(name, health_pb2.HealthCheckResponse.SERVING)
-    proof = health_pb2.HealthCheckResponse.SERVING if settings.proved else health_pb2.HealthCheckResponse.NOT_SERVING
-    await state.set(PROOF, proof)
+    serving, not_serving = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
+    await state.set(PROOF, serving if settings.certificate else not_serving)
     ready(address)
     try:
         await stop.wait()

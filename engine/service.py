@@ -21,6 +21,8 @@ from charter.v1 import conversations_pb2_grpc
 from charter.v1.validation import invalid_argument, violations
 
 SERVICE = "charter.v1.Conversations"
+PROOF_KEY = "charter-proof"
+"""The metadata that names the policy and the certificate behind an answer."""
 M = TypeVar("M", bound=Message)
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
@@ -28,19 +30,24 @@ _log = logging.getLogger(__name__)
 
 
 class ConversationsService(conversations_pb2_grpc.ConversationsServicer):
-    """Serves the conversations of one policy. A request may also be the refusal of one: see `UnreadableRequests`."""
+    """Serves the conversations of one policy. `proof` says under which: it goes out with each answer.
 
-    def __init__(self, program: Program, conversations: Conversations, store: Store) -> None:
+    A request may also be the refusal of one: see `UnreadableRequests`.
+    """
+
+    def __init__(self, program: Program, conversations: Conversations, store: Store, proof: str) -> None:
         self._program = program
         self._conversations = conversations
         self._store = store
         self._limits = conversations.limits
         self._reading = self._streams = 0
+        self._proof = ((PROOF_KEY, proof),)
 
     async def Turn(
         self, request: pb.TurnRequest, context: "grpc.aio.ServicerContext[pb.TurnRequest, pb.TurnResponse]"
     ) -> pb.TurnResponse:
         """See the contract."""
+        context.set_trailing_metadata(self._proof)
         await _checked(request, context)
         return await _answered(self._turn(request, context.time_remaining()), context)
 
@@ -55,6 +62,7 @@ class ConversationsService(conversations_pb2_grpc.ConversationsServicer):
         stream = Stream(self._program, self._conversations, self._store)
         self._streams += 1
         try:
+            await context.send_initial_metadata(self._proof)  # what comes at the end of a long stream comes too late
             async for said in stream.said(request_iterator):
                 yield said
         finally:
@@ -68,6 +76,7 @@ class ConversationsService(conversations_pb2_grpc.ConversationsServicer):
         context: "grpc.aio.ServicerContext[pb.GetConversationRequest, pb.GetConversationResponse]",
     ) -> pb.GetConversationResponse:
         """See the contract."""
+        context.set_trailing_metadata(self._proof)
         await _checked(request, context)
         return await _answered(self._read(self._get(request)), context)
 

@@ -7,8 +7,10 @@ any number of runs may share a folder.
 import hashlib
 import json
 import os
-import tempfile
+import re
+import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 
@@ -17,16 +19,23 @@ from charter.dsl.values import Json, Misfit, record_from_json, to_json
 from charter.verification.hints import Conversation, Hint
 from charter.verification.machine import Goal
 from charter.verification.pursue import Holds
+from charter.verification.whole_file import BEGUN, write_whole
 
 VERSION = f"1.{FORMAT}"  # INVARIANT: raised whenever what a hint says changes
+MOST_BYTES = 256_000_000
+BLOCK = 4096  # bytes that a file takes at least
+AN_HOUR = 3600.0
+
+_OURS = re.compile(rf"[0-9a-f]{{64}}\.json|{re.escape(BEGUN)}[0-9a-f]{{16}}")
 
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """A folder of hints. `warn` is told, in a sentence, of each file that cannot be used."""
+    """A folder of hints, of so many bytes. `warn` is told, in a sentence, of each file that cannot be used."""
 
     folder: Path
     warn: Callable[[str], None]
+    most: int = MOST_BYTES
 
     def hint(self, program: Program, goal: Goal) -> Hint | None:
         """What was found of a goal before."""
@@ -41,6 +50,19 @@ class Cache:
         """Remembers what was found of a goal."""
         self._write(_file(program, goal), _written(program, hint))
 
+    def prune(self) -> None:
+        """Where there are more bytes than may be, what was not used for the longest goes, until a fifth of the room is
+        free. Files that are not ours stay."""
+        files = sorted(_files(self.folder), key=lambda file: file.used)
+        full = sum(file.room for file in files)
+        goal = self.most * 4 // 5 if full > self.most else full
+        for file in files:
+            is_begun = file.name.startswith(BEGUN)  # another process writes it, or ended while it did
+            if (file.used < time.time() - AN_HOUR) if is_begun else full > goal:
+                full -= file.room
+                with suppress(OSError):  # another process was first
+                    (self.folder / file.name).unlink()
+
     def _read(self, name: str) -> dict[str, Json] | None:
         file = self.folder / name
         try:
@@ -53,17 +75,34 @@ class Cache:
         if not isinstance(found, dict):
             self.warn(f"{file}: ignored: no object")
             return None
+        with suppress(OSError):  # a folder that may only be read is of use too
+            os.utime(file)
         return found if found.get("version") == VERSION else None
 
     def _write(self, name: str, found: Mapping[str, Json]) -> None:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            handle, made = tempfile.mkstemp(dir=self.folder)
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump({"version": VERSION, **found}, file, ensure_ascii=False)
-            os.replace(made, self.folder / name)
+            write_whole(self.folder / name, json.dumps({"version": VERSION, **found}, ensure_ascii=False))
         except OSError as error:
             self.warn(f"{self.folder}: nothing is remembered: {error.strerror}")
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file of a cache: when it was used last, and how many bytes it takes on a disk."""
+
+    name: str
+    used: float
+    room: int
+
+
+def _files(folder: Path) -> Iterator[_File]:
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if _OURS.fullmatch(entry.name):
+                with suppress(OSError):  # it is gone
+                    found = entry.stat(follow_symlinks=False)
+                    yield _File(entry.name, found.st_mtime, -(-found.st_size // BLOCK) * BLOCK)
 
 
 def default_folder(environment: Mapping[str, str], home: Path) -> Path:

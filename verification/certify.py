@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from charter.dsl.diagnostics import render
-from charter.dsl.load import Loaded, load
 from charter.dsl.values import Json
 from charter.verification.certificate.check import Checked, Flaw, Invalid, Valid, check
+from charter.verification.certificate.file import LARGEST_BYTES
 from charter.verification.certificate.solvers import Limits
+from charter.verification.usage import Seconds, policies
 
-INVALID, WRONG = 1, 2
+INVALID = 1
 
 
 @click.group("certify")
@@ -24,23 +24,18 @@ def certify_command() -> None:
 @click.argument("certificate", type=click.Path(path_type=Path))
 @click.argument("policy", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
-@click.option(
-    "--seconds", default=120.0, show_default=True, type=click.FloatRange(1), help="When the check is given up."
-)
+@click.option("--seconds", default=120.0, show_default=True, type=Seconds(1), help="When the check is given up.")
 def check_command(certificate: Path, policy: Path, as_json: bool, seconds: float) -> None:
     """Checks that CERTIFICATE proves all that the policy at POLICY requires.
 
     Exit codes: 0 it does, 1 it does not, 2 the policy or the usage is wrong.
     """
     try:
-        data = certificate.read_bytes()
+        with certificate.open("rb") as stream:
+            data = stream.read(LARGEST_BYTES + 1)
     except OSError as error:
-        raise click.UsageError(f"{certificate}: {error.strerror}") from error
-    loaded = load(policy)
-    if not isinstance(loaded, Loaded):
-        for diagnostic in loaded.diagnostics:
-            click.echo(render(diagnostic, loaded.sources) + "\n", err=True)
-        sys.exit(WRONG)
+        raise click.UsageError(f"{certificate} cannot be read: {error.strerror}") from error
+    ((_, loaded),) = policies((policy,))
     found = check(loaded.program, data, Limits(seconds=seconds))
     if as_json:
         click.echo(json.dumps(_report(certificate, policy, found), indent=2, ensure_ascii=False))

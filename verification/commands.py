@@ -8,8 +8,7 @@ from pathlib import Path
 
 import click
 
-from charter.dsl.diagnostics import render
-from charter.dsl.load import Loaded, Rejected, load
+from charter.dsl.load import Loaded
 from charter.dsl.values import Json
 from charter.verification.cache import Cache, default_folder
 from charter.verification.certificate.file import Unproved, to_text
@@ -18,21 +17,25 @@ from charter.verification.deep_report import deep_code, deep_json, deep_text
 from charter.verification.invariants import certified
 from charter.verification.junit import to_junit
 from charter.verification.machine import goals_of
+from charter.verification.output_files import reserve, write
 from charter.verification.progress import progress
 from charter.verification.prove import Settings, Subject, subject_of
 from charter.verification.prove import proved as proved_of
 from charter.verification.report import exit_code, summary, text, to_json_report
 from charter.verification.sarif import to_sarif
+from charter.verification.usage import Seconds, files_of, policies
 from charter.verification.verdicts import Result
 from charter.verification.why import why as why_of
 from charter.verification.why import why_json, why_text
 from charter.verification.workers import Limits
 
-WRONG = 2
 EVERY = "every requirement"
 _COLOURS = {"proved": "green", "refuted": "red", "vacuous": "yellow", "unknown": "yellow"}
 _BOLD = ("refuted", "vacuous", "event")
 _FILE = click.Path(path_type=Path, dir_okay=False)
+
+CACHE = click.option("--cache", type=click.Path(path_type=Path, file_okay=False), help="Where findings are remembered.")
+NO_CACHE = click.option("--no-cache", is_flag=True, help="Remember nothing, and use nothing that was remembered.")
 
 
 @click.command("verify")
@@ -41,9 +44,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--sarif", type=_FILE, help="Also write SARIF, for code hosts.")
 @click.option("--junit", type=_FILE, help="Also write JUnit XML, for continuous integration.")
 @click.option("--jobs", default=2, show_default=True, type=click.IntRange(1, 64), help="How many proofs at a time.")
-@click.option(
-    "--seconds", default=300.0, show_default=True, type=click.FloatRange(1), help="When one proof is given up."
-)
+@click.option("--seconds", default=300.0, show_default=True, type=Seconds(1), help="When one proof is given up.")
 @click.option("--certificate", type=_FILE, help="Write what was proved of the one policy here.")
 @click.option(
     "--why", is_flag=False, flag_value=EVERY, help="Say what the proof of this requirement rests on; alone, of each."
@@ -51,8 +52,8 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option(
     "--deep", is_flag=True, help="Also show that every rule can fire, and what agents could do but for the guards."
 )
-@click.option("--cache", type=click.Path(path_type=Path, file_okay=False), help="Where findings are remembered.")
-@click.option("--no-cache", is_flag=True, help="Remember nothing, and use nothing that was remembered.")
+@CACHE
+@NO_CACHE
 def verify_command(
     paths: tuple[Path, ...],
     as_json: bool,
@@ -72,13 +73,12 @@ def verify_command(
     """
     if certificate is not None and len(paths) != 1:
         raise click.UsageError("a certificate is of one policy")
-    reserve(sarif, junit, certificate)
-    remembered = None if no_cache else Cache(cache or default_folder(os.environ, Path.home()), _said)
-    settings = Settings(limits=Limits(jobs=jobs, seconds=seconds), cache=remembered)
+    settings = Settings(limits=Limits(jobs=jobs, seconds=seconds), cache=None if no_cache else remembered(cache))
     proved: list[tuple[str, Loaded, list[Result]]] = []
     more: dict[str, dict[str, Json]] = {}
     codes: list[int] = []
     loadeds = policies(paths)
+    reserve(sarif, junit, certificate, read=files_of(loadeds))
     names = {goal.name for _, loaded in loadeds for goal in goals_of(loaded.program)}
     if why not in (None, EVERY, *names):
         raise click.UsageError(f"there is no requirement `{why}`")
@@ -112,16 +112,9 @@ def verify_command(
     sys.exit(1 if 1 in codes else max(codes))
 
 
-def policies(paths: tuple[Path, ...]) -> list[tuple[Path, Loaded]]:
-    """The policies; where one does not load, all that is wrong is said, and nothing is proved."""
-    found = [(path, load(path)) for path in paths]
-    rejected = [each for _, each in found if isinstance(each, Rejected)]
-    for each in rejected:
-        for diagnostic in each.diagnostics:
-            click.echo(render(diagnostic, each.sources) + "\n", err=True)
-    if rejected:
-        sys.exit(WRONG)
-    return [(path, each) for path, each in found if isinstance(each, Loaded)]
+def remembered(folder: Path | None) -> Cache:
+    """What was found before, in this folder or the usual one."""
+    return Cache(folder or default_folder(os.environ, Path.home()), _said)
 
 
 def verified(
@@ -140,27 +133,9 @@ def verified(
                 show(loaded, found[order[shown]])
                 shown += 1
             proving(len(found))
+    if settings.cache is not None:
+        settings.cache.prune()
     return [found[name] for name in order]
-
-
-def reserve(*files: Path | None) -> None:
-    """Makes the folders of files that the user named; says at once, not after the proofs, where that cannot be."""
-    for file in files:
-        if file is not None:
-            try:
-                file.parent.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise click.UsageError(f"{file} cannot be written: {error.strerror}") from error
-            if not os.access(file if file.exists() else file.parent, os.W_OK):
-                raise click.UsageError(f"{file} cannot be written")
-
-
-def write(file: Path, text: str) -> None:
-    """Writes a file that the user named."""
-    try:
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise click.UsageError(f"{file} cannot be written: {error.strerror}") from error
 
 
 def _certify(file: Path, loaded: Loaded, results: list[Result]) -> None:

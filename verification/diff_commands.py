@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
-from charter.verification.commands import echo, policies
+from charter.verification.commands import echo
 from charter.verification.diff import diff
 from charter.verification.diff_report import text, to_json_report
 from charter.verification.prove import Settings
+from charter.verification.usage import policies
 from charter.verification.workers import Limits
 
 
@@ -26,7 +27,7 @@ def diff_command(old: Path, new: Path, as_json: bool, steps: int, seed: int, job
     Exit codes: 0 proved equivalent, with no requirement lost, weakened or changed; 1 different; 2 a policy is wrong;
     3 not decided.
     """
-    (_, before), (_, after) = policies((old, new))
+    (_, before), (_, after) = policies((old, new), twice=True)
     found = diff(before.program, after.program, Settings(limits=Limits(jobs=jobs)), steps=steps, seed=seed)
     if as_json:
         report = to_json_report((str(old), str(new)), before, after, found)

@@ -1,42 +1,26 @@
 """Fuzzing: conversations with a hostile outside against every executor of a policy at once, until something shows.
 
-Two ways of making conversations share the work. Hypothesis makes some from the beginning. The others are *walks*: they
-go on from places worth coming back to, where a rule, a branch, a value or a whole state was first seen, so that what
-lies many events deep is reached step by step. The same seed and number of steps make the same conversations.
+A budget is searched in pieces, each with a seed of its own, whose results are put together in their order. So it does
+not matter how many of them are worked on at a time.
 """
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from itertools import count
 from random import Random
 
-from charter.dsl.program import OVER, TURN_OPEN, Event, Opening, Program
-from charter.dsl.scenarios import EPOCH, PACE
+from charter.dsl.program import Event, Program
 from charter.dsl.session import Step
-from charter.verification.fuzz_machine import conversations
-from charter.verification.fuzz_play import Decide, Executors, Fault, Finding, Move, Place, beginning, play, played
-from charter.verification.fuzz_reach import Feature, Marks, Observer, Reached, marks, observer
+from charter.verification.fuzz_judge import Judge, no_judge
+from charter.verification.fuzz_play import Decide, Executors, Fault, Finding, Move, played
+from charter.verification.fuzz_reach import Reached
+from charter.verification.fuzz_search import Budget, Searched, search
 from charter.verification.fuzz_shrink import shrunk
-from charter.verification.generate_events import Outside, likely, outside, unlikely
+from charter.verification.workers import Failed, Limits, worked
 
-HYPOTHESIS = 0.125  # the share of the budget in which Hypothesis makes the conversations
-BATCH = 20  # conversations that it makes in a row
-MOVES = 24  # of one walk
-DEEPEST = 150  # events of a conversation
-REMEMBERED = 2_000_000  # whole states
-ROOM = 1024  # places that are kept for their whole state
-OBSERVED = 16  # one step of so many is looked at for what requirements are about, besides those that show something new
-PAUSES = (0, 0, 0, 1, 900, 59_001, 3_600_000, 90_000_000)
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """When to stop: after so many steps, or so many seconds, or so many different findings."""
-
-    steps: int | None = 30_000
-    seconds: float | None = None
-    findings: int = 10
+PIECE = 15_000  # steps, at least: a search builds on what it has seen
+PIECES = 64  # at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,171 +44,114 @@ class Fuzzed:
     reached: Reached
 
 
+class PieceFailed(Exception):
+    """The process of a piece came to nothing."""
+
+
 def fuzz(
     program: Program,
     executors: Executors,
     budget: Budget,
     *,
     seed: int,
+    judge: Judge = no_judge,
     shrink: bool = True,
     clock: Callable[[], float] = time.monotonic,
 ) -> Fuzzed:
-    """Looks for conversations in which executors differ, something fails, or the rules would break what is required."""
-    world = outside(program)
-    looks = marks(program, world.mentioned)
-    return _Fuzzing(world, executors(program), budget, clock, Random(seed), looks, observer(program), shrink).run(seed)
+    """Fuzzes in one piece, in this process."""
+    decide = executors(program)
+    searched = search(program, decide, budget, seed=seed, judge=judge, clock=clock)
+    return _fuzzed(program, decide, judge, searched, seed, shrink=shrink)
 
 
-@dataclass(slots=True)
-class _Entry:
-    """A place to go on from, and what is rare about it."""
+def fuzz_in_pieces(
+    program: Program, executors: Executors, budget: Budget, *, seed: int, jobs: int, judge: Judge = no_judge
+) -> Fuzzed:
+    """Fuzzes in pieces, so many at a time, each in a process of its own; raises `PieceFailed`.
 
-    place: Place
-    rare: Feature = ()
-    chosen: int = 0
+    INVARIANT: where only steps are counted, the result is the same for any number of jobs.
+    """
+    decide, began = executors(program), time.monotonic()
+    pieces = _pieces(budget, jobs)
+
+    def work(i: int) -> Searched:
+        return search(program, decide, pieces[i], seed=_seed(seed, i), judge=judge, began=began)
+
+    together = Searched(0, 0, (), Reached())
+    for searched in _in_order(worked(range(len(pieces)), work, Limits(jobs, seconds=float("inf")))):
+        together = _joined(together, searched, budget.findings)
+        if len(together.found) == budget.findings:
+            break
+    return _fuzzed(program, decide, judge, together, seed, shrink=True)
 
 
-@dataclass(slots=True)
-class _Fuzzing:
-    """The search under way."""
+# --- pieces ----------------------------------------------------------------------------------------------------------
 
-    world: Outside
-    decide: Decide
-    budget: Budget
-    clock: Callable[[], float]
-    rng: Random
-    marks: Marks
-    observer: Observer
-    shrink: bool
-    reached: Reached = field(default_factory=Reached)
-    seen: Counter[Feature] = field(default_factory=Counter)  # how often
-    known: set[int] = field(default_factory=set)  # whole states
-    firsts: list[_Entry] = field(default_factory=list)  # where something was first seen
-    states: list[_Entry] = field(default_factory=list)  # where the state as a whole was new
-    found: dict[tuple[Fault, str], tuple[Finding, tuple[Event, ...]]] = field(default_factory=dict)
-    steps: int = 0
-    conversations: int = 0
-    began: float = 0.0
 
-    def run(self, seed: int) -> Fuzzed:
-        self.began = self.clock()
-        program = self.world.program
-        while self._wanted(HYPOTHESIS):
-            conversations(self.world, self._goes, count=BATCH, seed=seed + self.conversations)
-            self.conversations += BATCH
-        self.firsts.append(_Entry(beginning(program)))
-        while self._wanted():
-            self._walk()
-        found = tuple(self._shown(finding, events) for finding, events in self.found.values())
-        return Fuzzed(seed, self.steps, self.conversations, found, self.reached)
+def _pieces(budget: Budget, jobs: int) -> list[Budget]:
+    """The pieces of a budget: where only seconds are counted, one for each job."""
+    if budget.steps is None:
+        return [budget] * jobs
+    many = max(1, min(PIECES, budget.steps // PIECE))
+    each, more = divmod(budget.steps, many)
+    return [replace(budget, steps=each + (i < more)) for i in range(many)]
 
-    def _wanted(self, share: float = 1.0) -> bool:
-        budget = self.budget
-        if len(self.found) >= budget.findings:
-            return False
-        if budget.steps is not None and self.steps >= share * budget.steps:
-            return False
-        return budget.seconds is None or self.clock() - self.began < share * budget.seconds
 
-    # --- walks
+def _seed(seed: int, piece: int) -> int:
+    return seed if piece == 0 else Random(f"{seed} {piece}").getrandbits(64)
 
-    def _walk(self) -> None:
-        """Goes on from a place, for a while."""
-        entry = self._chosen()
-        entry.chosen += 1
-        self.conversations += 1
-        place: Place | None = entry.place
-        for _ in range(MOVES):
-            if place is None or not self._wanted():
+
+def _in_order(answers: Iterator[tuple[int, Searched | Failed]]) -> Iterator[Searched]:
+    """What the pieces came to, the first piece first."""
+    early: dict[int, Searched | Failed] = {}
+    for i in count():
+        while i not in early:
+            answer = next(answers, None)
+            if answer is None:
                 return
-            place = self._goes(place, self._event(place))
+            early[answer[0]] = answer[1]
+        searched = early.pop(i)
+        if isinstance(searched, Failed):
+            raise PieceFailed(searched.why)
+        yield searched
 
-    def _chosen(self) -> _Entry:
-        """Of a few places drawn, the one where what was first seen is still the rarest, or that was chosen least."""
-        pool = self.states if self.states and self.rng.random() < 0.3 else self.firsts
-        draw = [pool[self.rng.randrange(len(pool))] for _ in range(4)]
-        return min(draw, key=lambda entry: (self.seen[entry.rare] + entry.chosen, entry.chosen))
 
-    def _event(self, place: Place) -> Event:
-        rng, state = self.rng, place.session.state
-        now = place.events[-1].now + PACE + rng.choice(PAUSES) if place.events else EPOCH
-        kind = rng.random()
-        if kind < 0.8:
-            expected = likely(rng, self.world, state, now)
-            if expected is not None:
-                return expected
-        if kind < 0.9 and place.events:  # once more, or too late
-            again = rng.choice(place.events[-6:])
-            return Event(again.kind, again.fields, now)
-        if kind < 0.95 and state[TURN_OPEN]:  # the customer goes on without waiting
-            while (event := unlikely(rng, self.world, now)) is not None:
-                if self.world.program.events[event.kind].opening is not Opening.ANSWERS:
-                    return event
-        return unlikely(rng, self.world, now)
+def _joined(one: Searched, other: Searched, most: int) -> Searched:
+    """Two results as one, with so many findings; of two that are the same, the first."""
+    unlike = {finding.key: (finding, events) for finding, events in (*other.found, *one.found)}
+    order = dict.fromkeys(finding.key for finding, _ in (*one.found, *other.found))
+    return Searched(
+        one.steps + other.steps,
+        one.conversations + other.conversations,
+        tuple(unlike[key] for key in order)[:most],
+        one.reached.with_(other.reached),
+    )
 
-    # --- steps
 
-    def _goes(self, place: Place, event: Event) -> Place | None:
-        """The place after an event, noted if it shows anything new; None where the conversation ends."""
-        move = play(self.world.program, place, event, self.decide)
-        self.steps += max(1, len(move.steps))
-        if move.findings:
-            for finding in move.findings:
-                self.found.setdefault(finding.key, (finding, move.place.events))
-            for taken in move.steps:
-                self.reached.add(taken)
-            return None
-        if all(taken.outcome.dropped is not None for taken in move.steps) and not move.place.session.waiting:
-            return None if place.session.state[OVER] else place
-        self._note(place, move)
-        return move.place if len(move.place.events) < DEEPEST else None
+# --- findings --------------------------------------------------------------------------------------------------------
 
-    def _note(self, place: Place, move: Move) -> None:
-        before = place.session.state
-        first: Feature | None = None
-        for taken in move.steps:
-            features = list(self.marks.features(before, taken))
-            fresh = next((feature for feature in features if feature not in self.seen), None)
-            if fresh is not None or self.steps % OBSERVED == 0:
-                self.observer.see(before, taken, self.reached)
-            if fresh is not None:
-                self.reached.add(taken)
-                first = first or fresh
-            self.seen.update(features)
-            before = taken.outcome.state
-        if first is not None:
-            self.firsts.append(_Entry(move.place, first))
-        state = hash(self.marks.of(before))  # two states of one hash are taken for one
-        if state not in self.known and len(self.known) < REMEMBERED:
-            self.known.add(state)
-            self._keep(_Entry(move.place))
 
-    def _keep(self, entry: _Entry) -> None:
-        if len(self.states) < ROOM:
-            self.states.append(entry)
+def _fuzzed(program: Program, decide: Decide, judge: Judge, searched: Searched, seed: int, *, shrink: bool) -> Fuzzed:
+    shown = tuple(_shown(program, decide, judge, *each, shrink=shrink) for each in searched.found)
+    return Fuzzed(seed, searched.steps, searched.conversations, shown, searched.reached)
+
+
+def _shown(
+    program: Program, decide: Decide, judge: Judge, finding: Finding, events: tuple[Event, ...], *, shrink: bool
+) -> Shown:
+    def found(events: tuple[Event, ...]) -> tuple[tuple[Move, ...], Finding | None]:
+        moves = played(program, events, decide)
+        if finding.fault is Fault.MISREAD:
+            findings = judge(events[: len(moves)])
         else:
-            self.states[self.rng.randrange(ROOM)] = entry
+            findings = tuple(each for move in moves for each in move.findings)
+        return moves, next((each for each in findings if each.key == finding.key), None)
 
-    # --- findings
+    def shows(events: tuple[Event, ...]) -> int | None:
+        moves, same = found(events)
+        return None if same is None else len(moves)
 
-    def _shown(self, finding: Finding, events: tuple[Event, ...]) -> Shown:
-        program = self.world.program
-
-        def shows(events: tuple[Event, ...]) -> int | None:
-            moves = played(program, events, self.decide)
-            return len(moves) if any(f.key == finding.key for f in _findings(moves)) else None
-
-        if shows(events) is None:
-            return Shown(finding, events, _taken(played(program, events, self.decide)), False)
-        smallest = shrunk(program.events, events, shows) if self.shrink else events
-        moves = played(program, smallest, self.decide)
-        exact = next(f for f in _findings(moves) if f.key == finding.key)
-        return Shown(exact, smallest, _taken(moves), True)
-
-
-def _findings(moves: tuple[Move, ...]) -> Iterator[Finding]:
-    return (finding for move in moves for finding in move.findings)
-
-
-def _taken(moves: tuple[Move, ...]) -> tuple[Step, ...]:
-    return tuple(step for move in moves for step in move.steps)
+    replays = shows(events) is not None
+    smallest = shrunk(program.events, events, shows) if replays and shrink else events
+    moves, same = found(smallest)
+    return Shown(same or finding, smallest, tuple(step for move in moves for step in move.steps), replays)

@@ -1,11 +1,13 @@
 """Conversations as Hypothesis makes them: a state machine whose rules are what a hostile outside can do."""
 
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 
 from hypothesis import HealthCheck, Phase, Verbosity, settings
 from hypothesis import seed as seeded
 from hypothesis import strategies as st
+from hypothesis.configuration import set_hypothesis_home_dir, storage_directory
 from hypothesis.errors import Flaky
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
@@ -35,7 +37,7 @@ Goes = Callable[[Place, Event], Place | None]
 """Plays an event; None where the conversation ends with it."""
 
 
-def conversations(world: Outside, goes: Goes, *, count: int, seed: int) -> None:
+def conversations(world: Outside, goes: Goes, ends: Callable[[], None], *, count: int, seed: int) -> None:
     """Plays so many conversations, the same ones for the same seed. Where what `goes` says depends on more than the
     conversation, Hypothesis notices that sooner or later, and the others are left out."""
     program = world.program
@@ -47,6 +49,9 @@ def conversations(world: Outside, goes: Goes, *, count: int, seed: int) -> None:
             super().__init__()
             self.place: Place | None = beginning(program)
             self.now = EPOCH
+
+        def teardown(self) -> None:
+            ends()
 
         def _go(self, kind: EventKind, fields: Mapping[str, Value], pause: int) -> None:
             if self.place is not None:
@@ -76,8 +81,19 @@ def conversations(world: Outside, goes: Goes, *, count: int, seed: int) -> None:
         phases=(Phase.generate,),
         suppress_health_check=list(HealthCheck),
     )
-    with suppress(Flaky):
+    with suppress(Flaky), _nothing_stored():
         run_state_machine_as_test(seeded(seed)(Outsiders), settings=limits)
+
+
+@contextmanager
+def _nothing_stored() -> Iterator[None]:
+    """Keeps Hypothesis from leaving a folder where the command was called: what it cannot store, it goes without."""
+    home = storage_directory(intent_to_write=False).home_directory
+    set_hypothesis_home_dir(os.devnull)
+    try:
+        yield
+    finally:
+        set_hypothesis_home_dir(home)
 
 
 def _fields(world: Outside, kind: EventKind) -> st.SearchStrategy[dict[str, Value]]:

@@ -28,6 +28,7 @@ class Fault(StrEnum):
     BROKEN = "broken requirement"
     STOPPED = "safe stop"
     DIFFERENCE = "difference between executors"
+    MISREAD = "difference from the reader"
     FAILED = "failure"
 
 

@@ -59,6 +59,10 @@ class Reached:
         self.broken |= broken
         self.triggered |= broken
 
+    def with_(self, other: "Reached") -> "Reached":
+        """What either reached."""
+        return Reached(*(getattr(self, part.name) | getattr(other, part.name) for part in fields(self)))
+
 
 def branches_of(program: Program) -> set[Branch]:
     """Every branch of a program."""

@@ -17,8 +17,9 @@ from charter.verification.checks import checked
 from charter.verification.encode import Encoder
 from charter.verification.equivalence import Unshown, equivalence_within
 from charter.verification.facts import Facts
-from charter.verification.fuzz import Budget, fuzz
+from charter.verification.fuzz import fuzz
 from charter.verification.fuzz_play import Fault, semantics_alone
+from charter.verification.fuzz_search import Budget
 from charter.verification.machine import Machine, goals_of
 from charter.verification.mutants import Mutant, Refused, compiled, mutants
 from charter.verification.product import search

@@ -8,11 +8,12 @@ import click
 
 from charter.dsl.load import Loaded
 from charter.dsl.values import Json
-from charter.verification.commands import echo, policies
+from charter.verification.commands import echo
 from charter.verification.mutation import Effort, Fate, Judged, judged, sampled, summary
 from charter.verification.prove import Settings
 from charter.verification.report import place_json
 from charter.verification.shared_defines import shared_defines
+from charter.verification.usage import policies
 from charter.verification.workers import Limits
 
 _STYLES = {Fate.KILLED: "quiet", Fate.EQUIVALENT: "quiet", Fate.SURVIVING: "vacuous", Fate.UNKNOWN: "unknown"}

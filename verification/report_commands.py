@@ -9,11 +9,13 @@ import click
 
 from charter.dsl.load import Loaded
 from charter.dsl.values import Misfit
-from charter.verification.commands import policies, reserve, verified, write
+from charter.verification.commands import CACHE, NO_CACHE, remembered, verified
+from charter.verification.output_files import reserve, write
 from charter.verification.prove import Settings
 from charter.verification.report import exit_code
 from charter.verification.traceability import certificate_of, traceability
 from charter.verification.traceability_pages import to_html, to_markdown
+from charter.verification.usage import Seconds, files_of, policies
 from charter.verification.verdicts import Result
 from charter.verification.verified import results_of
 from charter.verification.workers import Limits
@@ -29,9 +31,9 @@ _READ = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option("--verified", "verdicts", type=_READ, help="What `verify --json` wrote, instead of proving anew.")
 @click.option("--certificate", type=_READ, help="The certificate of the policy: it is checked.")
 @click.option("--jobs", default=2, show_default=True, type=click.IntRange(1, 64), help="How many proofs at a time.")
-@click.option(
-    "--seconds", default=300.0, show_default=True, type=click.FloatRange(1), help="When one proof is given up."
-)
+@click.option("--seconds", default=300.0, show_default=True, type=Seconds(1), help="When one proof is given up.")
+@CACHE
+@NO_CACHE
 @click.pass_context
 def report_command(
     ctx: click.Context,
@@ -43,20 +45,24 @@ def report_command(
     certificate: Path | None,
     jobs: int,
     seconds: float,
+    cache: Path | None,
+    no_cache: bool,
 ) -> None:
     """What the policy at PATH cites and requires, which rules do it and what is proved of it, for its signer.
 
     Exit codes: as those of `verify`.
     """
-    reserve(output)
-    ((_, loaded),) = policies((path,))
+    found = policies((path,))
+    ((_, loaded),) = found
+    reserve(output, read=[*files_of(found), *(file for file in (verdicts, certificate) if file is not None)])
     try:
+        held = None if certificate is None else certificate_of(loaded.program, certificate)
         if verdicts is None:
-            settings = Settings(limits=Limits(jobs=jobs, seconds=seconds))
+            hints = None if no_cache else remembered(cache)
+            settings = Settings(limits=Limits(jobs=jobs, seconds=seconds), cache=hints)
             results, source = verified(loaded, settings, show=lambda *_: None), "proved for this report"
         else:
             results, source = _read(loaded, verdicts)
-        held = None if certificate is None else certificate_of(loaded.program, certificate)
     except Misfit as misfit:
         raise click.UsageError(str(misfit)) from misfit
     on: date = day.date() if day else datetime.now(UTC).date()

@@ -2,7 +2,10 @@
 
 import contextlib
 import multiprocessing
+import os
 import resource
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,6 +13,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
 from pathlib import Path
 from typing import Generic, TypeVar
+
+AN_HOUR = 3600.0  # as long as one wait may be: the system takes no number however large
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -49,11 +54,13 @@ def worked(tasks: Sequence[_T], work: Callable[[_T], _R], limits: Limits) -> Ite
                 task = left.pop()
                 here, there = fork.Pipe(duplex=False)
                 process = fork.Process(target=_child, args=(there, work, task, limits.megabytes), daemon=True)
+                masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # a child is not to see Ctrl-C
                 process.start()
-                there.close()
                 running[here] = _Running(task, process, time.monotonic())
+                signal.pthread_sigmask(signal.SIG_SETMASK, masked)
+                there.close()
             first = min(each.began for each in running.values())
-            ready = wait(list(running), timeout=max(0.0, first + limits.seconds - time.monotonic()))
+            ready = wait(list(running), timeout=min(max(0.0, first + limits.seconds - time.monotonic()), AN_HOUR))
             for end in [end for end in running if end in ready or _is_late(running[end], limits)]:
                 each = running.pop(end)
                 yield each.task, _answer(end, each, end in ready, limits)
@@ -81,6 +88,7 @@ def _answer(end: Connection, each: _Running[_T], ready: bool, limits: Limits) ->
 
 
 def _child(end: Connection, work: Callable[[_T], _R], task: _T, megabytes: int) -> None:
+    threading.Thread(target=_follow_parent, daemon=True).start()
     with contextlib.suppress(ValueError, OSError):  # where the system knows no such limit
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
         limit = pages * resource.getpagesize() + megabytes * 1024 * 1024
@@ -93,3 +101,11 @@ def _child(end: Connection, work: Callable[[_T], _R], task: _T, megabytes: int) 
         answer = Failed(f"internal error: {type(error).__name__}: {error}")
     end.send(answer)
     end.close()
+
+
+def _follow_parent() -> None:
+    """Ends this process where its parent has ended, however that came."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -1,7 +1,9 @@
-"""The command line. Exit codes: 0 fine, 1 findings, 2 the policy or the usage is wrong."""
+"""The command line. Exit codes: 0 fine, 1 findings, 2 the policy or the usage is wrong, 130 Ctrl-C."""
 
+import errno
 import importlib
 import json
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,7 +20,7 @@ from charter.dsl.rehearse import Rehearsed, rehearse
 from charter.dsl.source import Source, Span
 from charter.dsl.values import Json, Misfit
 
-FINDINGS, WRONG = 1, 2
+FINDINGS, WRONG, INTERRUPTED = 1, 2, 130
 LAZY = {  # loaded only when called: they bring the server, the models or the prover along
     "agents": "charter.agents.commands:agents_command",
     "audit": "charter.engine.commands:audit_command",
@@ -34,6 +36,7 @@ LAZY = {  # loaded only when called: they bring the server, the models or the pr
     "serve": "charter.engine.commands:serve_command",
     "verify": "charter.verification.commands:verify_command",
 }
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _PATHS = click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 
@@ -50,6 +53,19 @@ class _Charter(click.Group):
         module, _, attribute = LAZY[name].partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Ctrl-C ends a command as a shell expects it, and output that cannot be written is said to be so."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            sys.exit(INTERRUPTED)
+        except OSError as error:
+            if error.errno not in _FULL or error.filename is not None:
+                raise
+            click.echo(f"Error: the output cannot be written: {os.strerror(error.errno or 0).lower()}", err=True)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left of it goes nowhere
+            sys.exit(WRONG)
 
 
 @click.group(cls=_Charter)

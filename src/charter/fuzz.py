@@ -1,6 +1,7 @@
 """The command `fuzz`: the fuzzer, given the executors of the engine, which must agree with the meaning of a policy."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -10,10 +11,13 @@ from charter.dsl.program import Event, Program, State
 from charter.dsl.values import Json
 from charter.engine.decide import IncidentKind, decider
 from charter.engine.rule_kernel import KernelFault
-from charter.verification.commands import WRONG, echo, policies
-from charter.verification.fuzz import Budget, fuzz
+from charter.verification.commands import echo
+from charter.verification.fuzz import PieceFailed, fuzz_in_pieces
+from charter.verification.fuzz_judge import reader_of
 from charter.verification.fuzz_play import Decide, Decided
 from charter.verification.fuzz_report import FINE, FOUND, text, to_json_report
+from charter.verification.fuzz_search import Budget
+from charter.verification.usage import WRONG, Seconds, policies
 
 STEPS = 30_000
 
@@ -34,10 +38,17 @@ def both_executors(program: Program) -> Decide:
 @click.command("fuzz")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--steps", type=click.IntRange(1), help=f"How many steps for each policy.  [default: {STEPS}]")
-@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="How long for each policy, instead.")
+@click.option("--seconds", type=Seconds(min=0, min_open=True), help="How long for each policy, instead.")
 @click.option("--seed", default=0, show_default=True, type=int, help="The same seed and steps, the same conversations.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 64),
+    help="How many processes at a time; for the same steps, the same result.  [default: one for each core]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
-def fuzz_command(paths: tuple[Path, ...], steps: int | None, seconds: float | None, seed: int, as_json: bool) -> None:
+def fuzz_command(
+    paths: tuple[Path, ...], steps: int | None, seconds: float | None, seed: int, jobs: int | None, as_json: bool
+) -> None:
     """Plays conversations with a hostile outside under the policies at PATHS, and says what must not come of them.
 
     Exit codes: 0 nothing was found, 1 something was, 2 a policy or the usage is wrong.
@@ -47,8 +58,11 @@ def fuzz_command(paths: tuple[Path, ...], steps: int | None, seconds: float | No
     found = False
     for path, loaded in policies(paths):
         try:
-            result = fuzz(loaded.program, both_executors, budget, seed=seed)
-        except KernelFault as fault:
+            judge = reader_of(loaded)
+            result = fuzz_in_pieces(
+                loaded.program, both_executors, budget, seed=seed, jobs=jobs or _cores(), judge=judge
+            )
+        except (KernelFault, PieceFailed) as fault:
             click.echo(f"{path}: {fault}", err=True)
             sys.exit(WRONG)
         found = found or bool(result.found)
@@ -60,3 +74,8 @@ def fuzz_command(paths: tuple[Path, ...], steps: int | None, seconds: float | No
     if as_json:
         click.echo(json.dumps(reports, indent=2, ensure_ascii=False))
     sys.exit(FOUND if found else FINE)
+
+
+def _cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,9 +1,11 @@
 """A policy is served only with a certificate that holds, unless the operator says otherwise; then everybody is told."""
 
 import asyncio
+import hashlib
 import shutil
 import signal
 import sys
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,7 +17,10 @@ from click.testing import CliRunner
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from charter.cli import main
+from charter.dsl.load import Loaded, load
 from charter.engine.certified import PROOF
+from charter.v1 import conversations_pb2 as pb
+from charter.v1.conversations_pb2_grpc import ConversationsStub
 
 POLICY = Path(__file__).parent.parent / "corpus" / "good" / "whole" / "seven_rules.charter"
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
@@ -23,10 +28,11 @@ SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.Health
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A server that runs: what health says of the proof, and the file with what it logs."""
+    """A server that runs: what health says of the proof, the file with what it logs, and what comes with answers."""
 
     proof: int
     log: Path
+    metadata: dict[str, str]
 
 
 @pytest.fixture
@@ -52,10 +58,29 @@ async def served(folder: Path, *more: str) -> AsyncIterator[Served]:
     try:
         async with grpc.aio.insecure_channel(line.removeprefix("listening on ").strip()) as channel:
             answer = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service=PROOF))
-            yield Served(answer.status, folder / "log")
+            yield Served(answer.status, folder / "log", await with_answers(channel))
     finally:
         process.send_signal(signal.SIGTERM)
         assert await process.wait() == 0
+
+
+async def with_answers(channel: grpc.aio.Channel) -> dict[str, str]:
+    """What each call says in `charter-proof`, by its name."""
+    stub, conversation = ConversationsStub(channel), str(uuid.uuid4())
+    start = pb.Start(policy="card_support", channel=pb.CHANNEL_VOICE, language="en")
+    turn = stub.Turn(pb.TurnRequest(conversation_id=conversation, request_id=str(uuid.uuid4()), start=start))
+    assert (await turn).acts
+    got = stub.GetConversation(pb.GetConversationRequest(conversation_id=conversation))
+    assert (await got).events == 1
+    follow = pb.ConverseRequest(follow=pb.Follow(conversation_id=conversation))
+    stream = stub.Converse(iter([follow]))
+    metadata = {
+        "Turn": await turn.trailing_metadata(),
+        "GetConversation": await got.trailing_metadata(),
+        "Converse": await stream.initial_metadata(),
+    }
+    stream.cancel()
+    return {name: dict(pairs).get("charter-proof", "") for name, pairs in metadata.items()}
 
 
 def refusal(folder: Path, *more: str) -> str:
@@ -68,8 +93,13 @@ def refusal(folder: Path, *more: str) -> str:
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 async def test_a_proved_policy_is_served_and_health_says_so(folder: Path, workers: str) -> None:
+    loaded = load(folder)
+    assert isinstance(loaded, Loaded)
+    certificate = hashlib.sha256((folder / "certificate.json").read_bytes()).hexdigest()
     async with served(folder, "--workers", workers) as server:
         assert server.proof == SERVING
+        said = f"policy={loaded.program.digest}, certificate={certificate}"
+        assert server.metadata == {"Turn": said, "GetConversation": said, "Converse": said}
     assert "NOT PROVED" not in server.log.read_text("utf-8")
 
 
@@ -78,6 +108,7 @@ async def test_a_policy_that_is_not_proved_is_served_loudly_where_that_is_allowe
     (folder / "certificate.json").unlink()
     async with served(folder, "--allow-unproved", "--workers", workers) as server:
         assert server.proof == NOT_SERVING
+        assert {said.partition(", ")[2] for said in server.metadata.values()} == {"certificate=none"}
     assert "THE POLICY IS NOT PROVED" in server.log.read_text("utf-8")
 
 

@@ -1,9 +1,15 @@
 """Fuzzing finds what lies deep, shrinks it to a test that replays, and finds nothing where nothing is."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import jsonschema
 import pytest
@@ -16,9 +22,14 @@ from charter.dsl.rehearse import rehearse
 from charter.engine.decide import Decider, IncidentKind
 from charter.engine.rule_kernel import RuleKernel
 from charter.fuzz import both_executors
-from charter.verification.fuzz import Budget, Fuzzed, fuzz
+from charter.verification.fuzz import Fuzzed, fuzz, fuzz_in_pieces
+from charter.verification.fuzz_judge import reader_of
 from charter.verification.fuzz_play import Decide, Decided, Fault, semantics_alone
 from charter.verification.fuzz_report import test_block as block_of
+from charter.verification.fuzz_report import text
+from charter.verification.fuzz_search import Budget
+
+T = TypeVar("T")
 
 ROOT = Path(__file__).parent.parent.parent
 SEVEN_RULES = ROOT / "tests" / "corpus" / "good" / "whole" / "seven_rules.charter"
@@ -59,7 +70,7 @@ def test_a_hole_eight_events_deep_is_found_and_its_test_replays() -> None:
 
 def test_where_nothing_is_wrong_nothing_is_found_and_everything_is_reached() -> None:
     loaded = policy(SEVEN_RULES)
-    result = fuzzed(loaded, 5_000, both_executors)
+    result = fuzz(loaded.program, both_executors, Budget(5_000), seed=3, judge=reader_of(loaded))
     assert not result.found
     assert result.reached.rules == set(loaded.program.rules)
     names = {requirement.name for requirement in loaded.program.requirements}
@@ -114,6 +125,19 @@ def test_a_fault_of_one_executor_is_found_with_its_smallest_conversation() -> No
     assert block_of(loaded, shown) is None
 
 
+def test_a_monitor_that_misses_what_the_reader_sees_is_found_with_its_smallest_conversation() -> None:
+    loaded = policy(DEEP)
+    blind = tuple(replace(r, watches=()) if r.name == "no_secret" else r for r in loaded.program.requirements)
+    mistaken = replace(loaded, program=replace(loaded.program, requirements=blind))
+    result = fuzz(mistaken.program, semantics_alone, Budget(8_000), seed=3, judge=reader_of(mistaken))
+    (shown,) = result.found
+    assert (shown.finding.fault, shown.finding.name, shown.replays) == (Fault.MISREAD, "no_secret", True)
+    assert shown.finding.detail == "for the reader broken on `keys` (step 8), for the monitors not broken"
+    assert len(shown.events) == 8
+    assert block_of(mistaken, shown) is None
+    assert "found    difference from the reader: no_secret" in [line for _, line in text("x", mistaken, result)]
+
+
 def test_an_executor_that_raises_is_found() -> None:
     def raising(program: Program) -> Decide:
         alone = semantics_alone(program)
@@ -136,6 +160,23 @@ def test_a_difference_that_does_not_come_again_is_said_to_be_one() -> None:
 
     (shown,) = fuzzed(policy(SEVEN_RULES), 1_000, once).found
     assert (shown.finding.fault, shown.replays) == (Fault.DIFFERENCE, False)
+
+
+def test_pieces_come_to_the_same_however_many_are_worked_on_at_a_time() -> None:
+    program = policy(DEEP).program
+    one, two = (fuzz_in_pieces(program, semantics_alone, Budget(30_001), seed=3, jobs=jobs) for jobs in (1, 2))
+    assert one == two
+    assert (one.steps >= 30_001, [shown.finding.name for shown in one.found]) == (True, ["no_secret"])
+    assert one.conversations > fuzz(program, semantics_alone, Budget(15_001), seed=3).conversations
+
+
+def test_pieces_stop_at_as_many_findings_as_are_wanted() -> None:
+    def differing(program: Program) -> Decide:
+        alone = semantics_alone(program)
+        return lambda state, event: Decided(alone(state, event).outcome, (f"{event.kind}: other",))
+
+    result = fuzz_in_pieces(policy(SEVEN_RULES).program, differing, Budget(60_000, findings=3), seed=0, jobs=2)
+    assert len(result.found) == 3
 
 
 def test_fuzzing_stops_after_its_seconds() -> None:
@@ -179,3 +220,38 @@ def test_what_fuzz_prints_as_json_fits_its_schema() -> None:
 @pytest.mark.parametrize("args", [("nowhere.charter",), (str(SEVEN_RULES), "--steps", "0"), ()])
 def test_a_wrong_policy_or_usage_exits_2(args: tuple[str, ...]) -> None:
     assert charter("fuzz", *args).exit_code == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_its_processes_end_with_it_and_ctrl_c_exits_130(number: signal.Signals) -> None:
+    running = subprocess.Popen(
+        [sys.executable, "-m", "charter", "fuzz", str(SEVEN_RULES), "--steps", "100000000", "--jobs", "2"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    children = waited(lambda: found if len(found := children_of(running.pid)) >= 2 else None)
+    if number is signal.SIGINT:
+        os.killpg(running.pid, number)  # as a terminal does
+    else:
+        running.kill()
+    said, complained = running.communicate(timeout=20)
+    assert (running.returncode, said, complained) == (130 if number is signal.SIGINT else -9, "", "")
+    waited(lambda: not any(Path(f"/proc/{child}").exists() for child in children) or None)
+
+
+def children_of(process: int) -> list[int]:
+    """The processes that it started by forking."""
+    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process)], capture_output=True, text=True, check=False)
+    lines = {int(pid): Path(f"/proc/{pid}/cmdline") for pid in found.stdout.split()}
+    return [pid for pid, line in lines.items() if line.exists() and "fuzz" in line.read_text()]
+
+
+def waited(for_: Callable[[], T | None]) -> T:
+    """What comes within some seconds."""
+    until = time.monotonic() + 30
+    while (found := for_()) is None:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    return found

@@ -1,6 +1,7 @@
 """What was found before is a hint: it saves work where it still holds, and can never make a verdict wrong."""
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from charter.dsl.load import Loaded, load_text
 from charter.dsl.program import Event, EventKind
-from charter.verification.cache import Cache
+from charter.verification.cache import BLOCK, Cache
 from charter.verification.encode import Encoder
 from charter.verification.facts import Facts
 from charter.verification.hints import Conversation, Hint, confirmed
@@ -19,6 +20,7 @@ from charter.verification.pursue import Budget, Holds, Missed, Pursued
 from charter.verification.report import word
 from charter.verification.smt import codes_of
 from charter.verification.verdicts import Refuted, Result
+from charter.verification.workers import Limits, worked
 
 ROOT = Path(__file__).parent.parent.parent
 TEXT = (ROOT / "tests" / "corpus" / "good" / "whole" / "seven_rules.charter").read_text(encoding="utf-8")
@@ -146,6 +148,63 @@ def test_a_file_that_cannot_be_read_is_named_and_ignored(cache: Cache, warned: l
     (said,) = warned
     assert str(file) in said
     assert "ignored" in said
+
+
+def test_what_was_not_used_for_the_longest_goes_and_files_of_others_stay(cache: Cache) -> None:
+    loaded = load_text(TEXT)
+    assert isinstance(loaded, Loaded)
+    small = replace(cache, most=4 * BLOCK)
+    small.prune()  # there is no folder yet
+    goals = goals_of(loaded.program)[:6]
+    for age, goal in enumerate(goals):
+        before = set(cache.folder.glob("*"))
+        cache.keep(loaded.program, goal, Holds("true", (), ()))
+        (file,) = set(cache.folder.glob("*")) - before
+        os.utime(file, (age, age))
+    (cache.folder / "notes.json").write_text("x" * 100_000)
+    (cache.folder / f".begun-{'0' * 16}").write_text("x")
+    os.utime(cache.folder / f".begun-{'0' * 16}", (0, 0))
+    assert small.hint(loaded.program, goals[0]) is not None  # it is of use again
+    cache.prune()
+    assert len(list(cache.folder.iterdir())) == 7
+    small.prune()
+    assert [small.hint(loaded.program, goal) is not None for goal in goals] == [True, False, False, False, True, True]
+    assert len(list(cache.folder.iterdir())) == 4
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing_behind(cache: Cache, warned: list[str]) -> None:
+    loaded = load_text(TEXT)
+    assert isinstance(loaded, Loaded)
+    goal = goals_of(loaded.program)[0]
+    cache.keep(loaded.program, goal, Holds("true", (), ()))
+    (file,) = cache.folder.iterdir()
+    file.unlink()
+    file.mkdir()
+    cache.keep(loaded.program, goal, Holds("true", (), ()))
+    assert list(cache.folder.iterdir()) == [file]
+    assert len(warned) == 1
+
+
+def test_processes_that_write_and_prune_at_once_read_only_whole_files(cache: Cache, warned: list[str]) -> None:
+    loaded = load_text(TEXT)
+    assert isinstance(loaded, Loaded)
+    program, goals = loaded.program, goals_of(loaded.program)[:3]
+    written = [Holds(letter * 20_000, (), ()) for letter in "ab"]
+
+    def work(hint: Holds) -> list[str]:
+        complaints: list[str] = []
+        shared = Cache(cache.folder, complaints.append, most=4 * BLOCK)
+        for _ in range(100):
+            for goal in goals:
+                shared.keep(program, goal, hint)
+                if shared.hint(program, goal) not in (None, *written):
+                    complaints.append("a hint of two")
+            shared.prune()
+        return complaints
+
+    assert dict(worked(written, work, Limits(jobs=2))) == {hint: [] for hint in written}
+    assert all(file.suffix == ".json" for file in cache.folder.iterdir())
+    assert not warned
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, warned: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from datetime import date
 from html.parser import HTMLParser
 from pathlib import Path
@@ -148,6 +149,18 @@ def test_the_page_is_self_contained_and_holds_hostile_texts_as_texts(matrix: Tra
     assert "prefers-color-scheme: dark" in style
 
 
+def test_each_printed_page_names_the_policy_and_the_signature_stands_on_one(matrix: Traceability) -> None:
+    page = to_html(matrix)
+    style = page.split("<style>")[1].split("</style>")[0]
+    assert f'@bottom-left {{ content: "{matrix.policy}, {matrix.day}, {matrix.digest}"' in style
+    assert "counter(page)" in style
+    assert "tr, .signature { break-inside: avoid; }" in style
+    (signature,) = re.findall(r'<section class="signature">(.*?)</section>', page, re.DOTALL)
+    assert "I have read the requirements above" in signature
+    assert matrix.digest in signature
+    assert ('id="open" class="part"' in page) is (matrix.open > 0) is True
+
+
 def test_the_page_says_what_was_proved_of_what_and_what_was_not(matrix: Traceability, loaded: Loaded) -> None:
     page = _Page()
     page.feed(to_html(matrix))
@@ -197,6 +210,17 @@ def test_a_report_from_a_file_is_the_same_each_time_and_names_its_source(
     written = CliRunner().invoke(main, [*command, "--markdown", "-o", str(tmp_path / "out" / "report.md")])
     assert (written.exit_code, written.stdout) == (1, "")
     assert (tmp_path / "out" / "report.md").read_text(encoding="utf-8").startswith("# desk: ")
+
+
+def test_a_report_remembers_what_was_found_unless_it_is_not_to(tmp_path: Path) -> None:
+    policy, cache = tmp_path / "policy.charter", tmp_path / "cache"
+    policy.write_text(PROVED, encoding="utf-8")
+    command = ["report", str(policy), "--date", "2026-11-25", "--cache", str(cache)]
+    without = CliRunner().invoke(main, [*command, "--no-cache"])
+    assert (without.exit_code, cache.exists()) == (0, False)
+    cold, warm = (CliRunner().invoke(main, command) for _ in range(2))
+    assert list(cache.glob("*.json"))
+    assert without.stdout == cold.stdout == warm.stdout
 
 
 def test_a_report_checks_its_certificate_and_refuses_one_that_does_not_hold(tmp_path: Path) -> None:

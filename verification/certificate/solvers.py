@@ -49,7 +49,7 @@ class Solvers:
         """`sat`, `unsat` or `unknown` for each case, or for the script where there is none."""
         process = self._free.get()
         left = self._until - time.monotonic()
-        killer = threading.Timer(max(left, 0.0), process.kill)
+        killer = threading.Timer(min(max(left, 0.0), threading.TIMEOUT_MAX), process.kill)
         killer.start()
         try:
             said = _exchange(process, json.dumps({"script": script, "cases": list(cases)}))
@@ -71,8 +71,9 @@ class Solvers:
     def _start(self) -> None:
         process = subprocess.Popen(
             [sys.executable, "-I", str(_PROCESS), str(self._limits.megabytes)],
-            stdin=subprocess.PIPE,
+            stdin=subprocess.PIPE,  # it ends with its input, and so with this process
             stdout=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is for this process alone
             stderr=subprocess.DEVNULL,
             text=True,
             encoding="utf-8",
