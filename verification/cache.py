@@ -31,11 +31,14 @@ _OURS = re.compile(rf"[0-9a-f]{{64}}\.json|{re.escape(BEGUN)}[0-9a-f]{{16}}")
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """A folder of hints, of so many bytes. `warn` is told, in a sentence, of each file that cannot be used."""
+    """A folder of hints, of so many bytes. `warn` is told, in a sentence, of each file that cannot be used; where it is
+    `frozen`, nothing is added to it.
+    """
 
     folder: Path
     warn: Callable[[str], None]
     most: int = MOST_BYTES
+    frozen: bool = False
 
     def hint(self, program: Program, goal: Goal) -> Hint | None:
         """What was found of a goal before."""
@@ -48,7 +51,8 @@ class Cache:
 
     def keep(self, program: Program, goal: Goal, hint: Hint) -> None:
         """Remembers what was found of a goal."""
-        self._write(_file(program, goal), _written(program, hint))
+        if not self.frozen:
+            self._write(_file(program, goal), _written(program, hint))
 
     def prune(self) -> None:
         """Where there are more bytes than may be, what was not used for the longest goes, until a fifth of the room is

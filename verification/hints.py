@@ -54,9 +54,11 @@ def confirmed(
     match hint:
         case Holds(invariant):
             kept = columns or machine.begins_with(goal)
-            picture = machine.picture(goal, kept, hint.without)
-            holds = not picture.misses if not columns else _inductive(machine, picture, invariant, codes, budget)
-            return hint if holds else None
+            for exact in (False, True):  # as it may have been found
+                picture = machine.picture(goal, kept, hint.without, exact=exact)
+                if not picture.misses if not columns else _inductive(machine, picture, invariant, codes, budget):
+                    return hint
+            return None
         case Conversation(events):
             match replayed(program, events, goal.name):
                 case Replayed(played, outcomes) if played == events and _in_order(program, events, outcomes):

@@ -7,12 +7,15 @@ breaks must be refuted; where it is not, the prover is wrong, and the mutant is 
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 
 from charter.dsl.load import Loaded
 from charter.dsl.program import STEP_CHECKS, Program
+from charter.verification.cache import Cache
 from charter.verification.checks import checked
 from charter.verification.encode import Encoder
 from charter.verification.equivalence import Unshown, equivalence_within
@@ -71,13 +74,17 @@ def sampled(loaded: Loaded, sample: int | None, seed: int) -> tuple[Mutant, ...]
 
 
 def judged(loaded: Loaded, chosen: Iterable[Mutant], effort: Effort) -> Iterator[Judged]:
-    """The fate of each of these mutants."""
-    proved = {goal.name for goal in goals_of(loaded.program)}
-    if not effort.only_fuzzed:
-        proved = {r.name for r in prove(loaded.program, effort.proving) if isinstance(r.verdict, Proved)}
-    for mutant in chosen:
-        fate, by = _fate(loaded, mutant, proved, effort)
-        yield Judged(mutant, fate, by)
+    """The fate of each of these mutants. What is proved of the policy itself is a hint for each of them."""
+    with TemporaryDirectory() as folder:
+        cache = Cache(Path(folder), lambda _: None)
+        proved = {goal.name for goal in goals_of(loaded.program)}
+        if not effort.only_fuzzed:
+            results = prove(loaded.program, replace(effort.proving, cache=cache))
+            proved = {result.name for result in results if isinstance(result.verdict, Proved)}
+        each = replace(effort, proving=replace(effort.proving, cache=replace(cache, frozen=True)))
+        for mutant in chosen:
+            fate, by = _fate(loaded, mutant, proved, each)
+            yield Judged(mutant, fate, by)
 
 
 def summary(found: Sequence[Judged]) -> str:
