@@ -1,9 +1,10 @@
-"""What proofs cost, cold and after an edit, at several sizes of policy, beside Z3 on the same problems unsliced.
+"""What proofs cost, cold and after an edit, at several sizes of policy, beside Z3 and cvc5 on the problems unsliced.
 
 `python bench/verify.py [RULESxREQUIREMENTS…]`, or all sizes. The policies are those of `verify_policies.py`, regular
 and irregular, as they are and with seeded faults. Each is proved in a process of its own, with an empty cache, and
-then once more with one rule changed. The peer is Spacer, Z3's engine, given the exact steps with every column of the
-state, as horn clauses, for one requirement of each form (its time limit is below). Writes `bench/out/verify.json`.
+then once more with one rule changed. The peers are Spacer, Z3's engine, and cvc5, given the exact steps with every
+column of the state, as horn clauses, for one requirement of each form (their time limit is below). Writes
+`bench/out/verify.json`.
 """
 
 import json
@@ -19,6 +20,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import cvc5
+import z3
 from verify_policies import FAULTS, policy
 
 from charter.dsl.load import Rejected, load_text
@@ -37,7 +40,7 @@ from charter.verification.verdicts import Result
 from charter.verification.workers import Failed, Limits, worked
 
 SIZES = ("100x30", "300x100", "1000x100")
-PATIENCE = 60.0  # seconds for the peer, for each requirement
+PATIENCE = 60.0  # seconds for a peer, for each requirement
 EDITED = 0  # the module in which a rule is changed
 
 
@@ -81,8 +84,8 @@ def measured(setting: Setting) -> dict[str, Any]:
         cold = _proved(text, cache)
         edited = _proved(_edited(text), cache)
     memory = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    peer = {} if setting.faulty else _peer(_program(text))
-    return {**asdict(setting), "cold": cold, "edited": edited, "largest_process_mb": memory // 1024, "peer": peer}
+    peers = {} if setting.faulty else _peers(_program(text))
+    return {**asdict(setting), "cold": cold, "edited": edited, "largest_process_mb": memory // 1024, "peers": peers}
 
 
 def _proved(text: str, cache: Cache) -> dict[str, Any]:
@@ -100,22 +103,51 @@ def _proved(text: str, cache: Cache) -> dict[str, Any]:
     }
 
 
-def _peer(program: Program) -> dict[str, float | str]:
-    """Seconds of Spacer for one requirement of each form, or why there is no answer."""
+def _peers(program: Program) -> dict[str, dict[str, float | str]]:
+    """Seconds of each peer for one requirement of each form, or why there is no answer."""
     machine = Machine(Encoder(program), goals_of(program), Facts())
     kept, codes = tuple(sorted(machine.place)), codes_of(program)
     names = {name.rsplit("_", 1)[0]: name for name in machine.goals if name not in STEP_CHECKS}
 
-    def work(form: str) -> float | str:
-        began = time.process_time()
+    def work(task: tuple[str, str]) -> float | str:
+        form, peer = task
         picture = machine.picture(machine.goals[names[form]], kept, (), exact=True)
-        answer = reaches(clauses(machine, picture, codes, TRUE), 2**31)
-        return answer.why if isinstance(answer, Unclear) else round(time.process_time() - began, 2)
+        rules = clauses(machine, picture, codes, TRUE)
+        began = time.process_time()
+        why = PEERS[peer](rules)
+        return why or round(time.process_time() - began, 2)
 
     limits = Limits(jobs=1, seconds=PATIENCE, megabytes=4096)
-    return {
-        form: found.why if isinstance(found, Failed) else found for form, found in worked(tuple(names), work, limits)
-    }
+    found: dict[str, dict[str, float | str]] = {form: {} for form in names}
+    for (form, peer), answer in worked(tuple(product(names, PEERS)), work, limits):
+        found[form][peer] = answer.why if isinstance(answer, Failed) else answer
+    return found
+
+
+def _spacer(rules: str) -> str:
+    """Why Spacer has no answer."""
+    answer = reaches(rules, 2**31)
+    return answer.why if isinstance(answer, Unclear) else ""
+
+
+def _cvc5(rules: str) -> str:
+    """Why cvc5 has no answer: it is asked for an invariant by syntax-guided synthesis, as it takes horn clauses."""
+    engine, same = z3.Fixedpoint(), z3.Solver()
+    queries = engine.parse_string(rules)
+    same.add(*engine.get_rules(), z3.Not(queries[0]))
+    solver = cvc5.Solver(cvc5.TermManager())
+    solver.setOption("incremental", "false")
+    solver.setOption("sygus-inference", "on")
+    symbols = cvc5.SymbolManager(solver.getTermManager())
+    parser = cvc5.InputParser(solver, symbols)
+    parser.setStringInput(cvc5.InputLanguage.SMT_LIB_2_6, f"(set-logic HORN)\n{same.to_smt2()}", "rules")
+    said = ""
+    while not (command := parser.nextCommand()).isNull():
+        said += str(command.invoke(solver, symbols))
+    return "" if said.strip() in ("sat", "unsat") else said.strip()
+
+
+PEERS = {"Spacer": _spacer, "cvc5": _cvc5}
 
 
 def _edited(text: str) -> str:
@@ -165,10 +197,13 @@ def _print(row: dict[str, Any], *, first: bool) -> None:
         flush=True,
     )
     for form, median in cold["forms"].items():
-        peer = row["peer"].get(form)
-        times = f" ({peer / median:.0f} times)" if isinstance(peer, float) and median else ""
-        beside = "" if peer is None else f"; Spacer on everything: {peer}{'' if times == '' else ' s'}{times}"
+        beside = "".join(_beside(name, answer, median) for name, answer in row["peers"].get(form, {}).items())
         print(f"    {form:<16} {median:>7} s in the median{beside}", flush=True)
+
+
+def _beside(peer: str, answer: float | str, median: float) -> str:
+    times = f" s ({answer / median:.0f} times)" if isinstance(answer, float) and median else ""
+    return f"; {peer} on everything: {answer}{times}"
 
 
 if __name__ == "__main__":

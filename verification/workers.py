@@ -1,6 +1,7 @@
 """Work in processes of their own: each piece begins from the same state, and can be killed without harm to others."""
 
 import contextlib
+import gc
 import multiprocessing
 import os
 import resource
@@ -88,6 +89,7 @@ def _answer(end: Connection, each: _Running[_T], ready: bool, limits: Limits) ->
 
 
 def _child(end: Connection, work: Callable[[_T], _R], task: _T, megabytes: int) -> None:
+    gc.freeze()  # what the parent holds is not for its children to clean up: its threads are not here
     threading.Thread(target=_follow_parent, daemon=True).start()
     with contextlib.suppress(ValueError, OSError):  # where the system knows no such limit
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
