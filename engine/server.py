@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -26,7 +27,7 @@ from charter.engine.service import SERVICE, ConversationsService
 from charter.engine.store import Key, open_store
 from charter.engine.suggestions import GrpcAgents
 from charter.engine.tools import GrpcTools
-from charter.engine.unreadable import UnreadableRequests
+from charter.engine.unreadable import HandingOn
 from charter.v1 import conversations_pb2_grpc
 
 DRAIN_SECONDS = 10.0
@@ -106,7 +107,6 @@ async def _serve(
     service: ConversationsService, settings: Settings, stop: asyncio.Event, ready: Callable[[str], None]
 ) -> None:
     server = grpc.aio.server(
-        interceptors=[UnreadableRequests(SERVICE)],
         options=[
             ("grpc.max_receive_message_length", settings.deployment.limits.request_bytes),
             ("grpc.so_reuseport", int(settings.shared)),
@@ -115,7 +115,8 @@ async def _serve(
             ("grpc.server.max_pending_requests_hard_limit", MOST_PENDING),
         ],
     )
-    conversations_pb2_grpc.add_ConversationsServicer_to_server(service, server)
+    handing_on: Any = HandingOn(server)  # it has what generated code calls
+    conversations_pb2_grpc.add_ConversationsServicer_to_server(service, handing_on)
     state = health.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(state, server)
     if settings.reflection:

@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 class ConversationsService(conversations_pb2_grpc.ConversationsServicer):
     """Serves the conversations of one policy. `proof` says under which: it goes out with each answer.
 
-    A request may also be the refusal of one: see `UnreadableRequests`.
+    A request may also be the refusal of one: see `unreadable.py`.
     """
 
     def __init__(self, program: Program, conversations: Conversations, store: Store, proof: str) -> None:

@@ -1,6 +1,6 @@
 """Requests whose bytes are no message of the contract: the service is handed a refusal in their place."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import grpc.aio
@@ -11,27 +11,29 @@ from charter.engine.refused import Refused, Why
 UNREADABLE = Refused(Why.INVALID, "the bytes are no message of the contract, or a text among them is not UTF-8")
 
 
-class UnreadableRequests(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs only
-    """The methods of one service get `UNREADABLE` where gRPC would say UNKNOWN and name an exception of Python's."""
+class HandingOn:
+    """A server whose services get `UNREADABLE` where gRPC would say UNKNOWN and name an exception of Python's."""
 
-    def __init__(self, service: str) -> None:
-        self._methods = f"/{service}/"
+    def __init__(self, server: grpc.aio.Server) -> None:
+        self._server = server
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Any:
-        """See gRPC."""
-        handler = await continuation(handler_call_details)
-        if handler is None or not handler_call_details.method.startswith(self._methods):
-            return handler
-        message = handler.request_deserializer
+    def add_generic_rpc_handlers(self, handlers: object) -> None:
+        """Nothing: generated code says the same again with the names of the methods."""
 
-        def read(data: bytes) -> Any:
-            try:
-                return message(data)
-            except DecodeError:
-                return UNREADABLE
+    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Any]) -> None:
+        """Adds a service, as generated code does."""
+        reading = {
+            name: handler._replace(request_deserializer=_reading(handler.request_deserializer))
+            for name, handler in handlers.items()
+        }
+        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, reading),))
 
-        return handler._replace(request_deserializer=read)
+
+def _reading(message: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    def read(data: bytes) -> Any:
+        try:
+            return message(data)
+        except DecodeError:
+            return UNREADABLE
+
+    return read
