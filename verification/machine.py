@@ -168,7 +168,7 @@ class Machine:
         if kind not in self._comes:
             step = self.encoder.step(kind)
             started = scalar(self.encoder.state[STARTED]) if kind in self._needing_start else TRUE
-            comes = self._possible(self.graph.and_(step.possible, step.ordered, started))
+            comes = self._without_never(self.graph.and_(step.possible, step.ordered, started))
             self._comes[kind] = coming(self.graph, comes, self._known, self._above)
         return self._comes[kind]
 
@@ -200,7 +200,9 @@ class Machine:
     def changed(self, kind: EventKind) -> dict[Term, Term]:
         """The flags that a step may change, with what they are after it; without what goals remember."""
         never = dict.fromkeys(self._never, FALSE)
-        may = (column for column, then in self._rewritten(kind).items() if self._possible(then) != never.get(column))
+        may = (
+            column for column, then in self._rewritten(kind).items() if self._without_never(then) != never.get(column)
+        )
         return {column: after for column in may if (after := self.after(kind, column)) != column}
 
     def leans_on(self, kind: EventKind, columns: Iterable[Term]) -> frozenset[Clause]:
@@ -208,7 +210,7 @@ class Machine:
         step, then, columns = self.encoder.step(kind), self._rewritten(kind), set(columns)
         raw = [step.possible, step.ordered, *then.values()]
         never = replaced(self.graph, raw, self._without) | (self._never & columns)
-        about = self.mentioned(self._possible(term) for term in raw)
+        about = self.mentioned(self._without_never(term) for term in raw)
         reasons = self.coming(kind).follows.reasons(columns.union(then, about))
         return reasons.union(((flag, False),) for flag in never)
 
@@ -275,14 +277,14 @@ class Machine:
                 above[lower] = (*above[lower], column, *above[column])
         return above
 
-    def _possible(self, term: Term) -> Term:
+    def _without_never(self, term: Term) -> Term:
         """The term where flags that never hold do not."""
         found = self._without.get(term)
         return substituted(self.graph, [term], self._without)[0] if found is None else found
 
     def _known_at(self, kind: EventKind, term: Term) -> Term:
         """The term where an event of the kind comes."""
-        return self.coming(kind).simplified(self.graph, self._possible(term))
+        return self.coming(kind).simplified(self.graph, self._without_never(term))
 
     # --- pictures
 
