@@ -1,12 +1,13 @@
 """What the prover takes to be known of a program, against states that brute force and random conversations reach."""
 
 from itertools import product
+from pathlib import Path
 from random import Random
 
 import pytest
 from explicit import explored
 
-from charter.dsl.load import Loaded, load_text
+from charter.dsl.load import Loaded, load, load_text
 from charter.dsl.program import STARTED, Program
 from charter.dsl.semantics import possible, step
 from charter.verification.books import books, candidates
@@ -59,6 +60,19 @@ def test_the_facts_of_the_books_are_inductive_together_when_all_are_asked_about_
     machine = Machine(encoder, (), facts)
     found = inductive(machine, facts, tuple(candidates(machine)), codes, 20_000_000)
     assert inductive(machine, facts, found, codes, 20_000_000) == found
+
+
+def test_the_facts_of_the_shipped_policy_say_what_its_transfers_need() -> None:
+    """Each is shown only with others of which a part is known where an event comes; that they hold is not enough."""
+    loaded = load(Path(__file__).parent.parent.parent / "rules" / "card_support")
+    assert isinstance(loaded, Loaded)
+    program, encoder = loaded.program, Encoder(loaded.program)
+    found = books(encoder, Facts(needing_start(encoder)), codes_of(program), 20_000_000)
+    named = {frozenset((encoder.graph.name(column), value) for column, value in clause) for clause in found}
+    for queue in program.queues:
+        leaves = (f"escalating {queue}", False)
+        assert {leaves, ("transferring", True), ("over", True)} in named
+        assert {leaves, (f"tried {queue}>0", True), ("over", True)} in named
 
 
 def test_what_follows_goes_from_clause_to_clause_and_says_from_which() -> None:
