@@ -18,7 +18,7 @@ from charter.engine.command_line import FOLDER as _FOLDER
 from charter.engine.command_line import Mistake
 from charter.engine.command_line import program_of as _program
 from charter.engine.decide import decider
-from charter.engine.deployment import DEFAULT_STORE, FILE_NAME, BadDeployment, Deployment, read_deployment
+from charter.engine.deployment import DEFAULT_STORE, FILE_NAME, SQLITE, BadDeployment, Deployment, read_deployment
 from charter.engine.play_commands import chat_command, demo_command, play_command
 from charter.engine.replay import Different, Same, Unclear, replay_store
 from charter.engine.replica import MOST, TooMany
@@ -38,7 +38,6 @@ __all__ = [
     "serve_command",
 ]
 
-_SQLITE = "sqlite:///"
 _log = logging.getLogger(__name__)
 
 _STORE = click.option("--store", metavar="URL", help=f"Where conversations are stored.  [default: {DEFAULT_STORE}]")
@@ -92,7 +91,7 @@ def serve_command(
         if workers == 1:
             _until_signalled(program, settings)
         else:
-            arguments = ["serve", str(folder), "--store", f"{_SQLITE}{path}", *(["--reflection"] * reflection)]
+            arguments = ["serve", str(folder), "--store", f"{SQLITE}{path}", *(["--reflection"] * reflection)]
             arguments += ["--certified", f"{program.digest}:{held.sha256}"] if held else []
             _share([*arguments, *(["--config", str(config)] if config else [])], workers, settings)
     except (StoreError, KernelFault, CannotServe, CannotShare, TooMany) as error:
@@ -145,7 +144,7 @@ def _share(arguments: list[str], workers: int, settings: Settings) -> None:
     """The store is made before the workers start, which would else all do so."""
 
     async def run() -> None:
-        store = await asyncio.to_thread(open_store, f"{_SQLITE}{settings.store}", settings.key)
+        store = await asyncio.to_thread(open_store, f"{SQLITE}{settings.store}", settings.key)
         await store.close()
         await serve_workers(arguments, settings.listen, workers, stop=_stopped(), ready=_ready)
 
@@ -183,7 +182,7 @@ def verify_command(store: str | None, config: Path | None, key: Path | None) -> 
     deployment = _read(config) if config else Deployment()
     path = _store_path(store, deployment)
     try:
-        report = verify(f"{_SQLITE}{path}", read_key(key or _key_file(path, deployment)))
+        report = verify(f"{SQLITE}{path}", read_key(key or _key_file(path, deployment)))
     except StoreError as error:
         raise Mistake(str(error)) from error
     click.echo(verified(report))
@@ -205,7 +204,7 @@ def replay_command(folder: Path, config: Path | None, store: str | None, key: Pa
     path = _store_path(store, deployment)
     counts: Counter[type] = Counter()
     try:
-        engine = open_reader(f"{_SQLITE}{path}")
+        engine = open_reader(f"{SQLITE}{path}")
         report = verify(engine, read_key(key or _key_file(path, deployment)))
         if not report.intact:
             click.echo(verified(report))
@@ -247,8 +246,8 @@ def _read(path: Path) -> Deployment:
 
 def _store_path(store: str | None, deployment: Deployment) -> Path:
     url = store or deployment.store or DEFAULT_STORE
-    path = Path(url.removeprefix(_SQLITE))
-    if not url.startswith(_SQLITE) or path.is_dir():  # no path at all is the folder that the command runs in
+    path = Path(url.removeprefix(SQLITE))
+    if not url.startswith(SQLITE) or path.is_dir():  # no path at all is the folder that the command runs in
         raise Mistake(f"`{url}` is no store; try {DEFAULT_STORE}")
     return path
 

@@ -13,10 +13,11 @@ from typing import TypeAlias
 from charter.engine.breaker import BreakerRule
 
 FILE_NAME = "charter.toml"
-DEFAULT_STORE = "sqlite:///var/charter.db"
+SQLITE = "sqlite:///"
+DEFAULT_STORE = f"{SQLITE}var/charter.db"
 
 _ADDRESS = re.compile(r"(?:\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+):([0-9]{1,5})")
-_SQLITE = "sqlite:///"
+
 _Table: TypeAlias = Mapping[str, object]
 _Path: TypeAlias = tuple[str, ...]
 
@@ -107,7 +108,7 @@ def parse_deployment(document: _Table, text: str, path: Path) -> Deployment | Ba
     return Deployment(
         agents,
         tools,
-        url and f"{_SQLITE}{path.parent / url.removeprefix(_SQLITE)}",
+        url and f"{SQLITE}{path.parent / url.removeprefix(SQLITE)}",
         path.parent / key_file if key_file else None,
         path.parent / certificate if certificate else None,
         limits,
@@ -143,7 +144,7 @@ class _Reading:
 
     def store(self, table: _Table) -> str | None:
         url = self.text(table, ("store", "url"))
-        if url is not None and (not url.startswith(_SQLITE) or url == _SQLITE):
+        if url is not None and (not url.startswith(SQLITE) or url == SQLITE):
             self._complain(("store", "url"), f"`{url}` is no store; write {DEFAULT_STORE}")
             return None
         return url

@@ -27,7 +27,7 @@ from charter.engine.service import SERVICE, ConversationsService
 from charter.engine.store import Key, open_store
 from charter.engine.suggestions import GrpcAgents
 from charter.engine.tools import GrpcTools
-from charter.engine.unreadable import HandingOn
+from charter.engine.unreadable import ReadingServer
 from charter.v1 import conversations_pb2_grpc
 
 DRAIN_SECONDS = 10.0
@@ -115,8 +115,8 @@ async def _serve(
             ("grpc.server.max_pending_requests_hard_limit", MOST_PENDING),
         ],
     )
-    handing_on: Any = HandingOn(server)  # it has what generated code calls
-    conversations_pb2_grpc.add_ConversationsServicer_to_server(service, handing_on)
+    reading: Any = ReadingServer(server)  # it has what generated code calls
+    conversations_pb2_grpc.add_ConversationsServicer_to_server(service, reading)
     state = health.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(state, server)
     if settings.reflection:

@@ -11,7 +11,7 @@ from charter.engine.refused import Refused, Why
 UNREADABLE = Refused(Why.INVALID, "the bytes are no message of the contract, or a text among them is not UTF-8")
 
 
-class HandingOn:
+class ReadingServer:
     """A server whose services get `UNREADABLE` where gRPC would say UNKNOWN and name an exception of Python's."""
 
     def __init__(self, server: grpc.aio.Server) -> None:

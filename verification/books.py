@@ -48,7 +48,7 @@ class _Owner:
 def books(encoder: Encoder, facts: Facts, codes: Codes, budget: int) -> tuple[Clause, ...]:
     """The facts of the books that are inductive together; `facts` are known."""
     machine = Machine(encoder, (), facts)
-    return _tersely(inductive(machine, facts, tuple(candidates(machine)), codes, budget))
+    return _tersely(inductive(machine, tuple(candidates(machine)), codes, budget))
 
 
 def _tersely(clauses: Iterable[Clause]) -> tuple[Clause, ...]:

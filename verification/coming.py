@@ -5,7 +5,7 @@ said more simply.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from charter.verification.facts import Following, Known
 from charter.verification.terms import FALSE, TRUE, Graph, Op, Term, substituted
@@ -13,13 +13,13 @@ from charter.verification.terms import FALSE, TRUE, Graph, Op, Term, substituted
 FEW = 40  # a condition on more flags is not asked about each of them
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Coming:
-    """`comes`: whether an event comes; `follows`: the flags that are known wherever it does."""
+    """`comes`: whether an event comes; `follows`: the flags that are known wherever it does; `_made`: terms there."""
 
     comes: Term
     follows: Following
-    _made: dict[Term, Term] = field(repr=False)
+    _made: dict[Term, Term]
 
     @property
     def values(self) -> Mapping[Term, bool]:

@@ -6,10 +6,10 @@ what is open, so what else is not, and few of the flags of a clause change.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from charter.dsl.program import EventKind
-from charter.verification.facts import Clause, Facts, Known, clause_term
+from charter.verification.facts import Clause, Known, clause_term
 from charter.verification.machine import Machine
 from charter.verification.propagate import contradict
 from charter.verification.smt import Codes
@@ -18,20 +18,17 @@ from charter.verification.terms import FALSE, TRUE, Op, Term
 from charter.verification.unroll import Unrolled
 
 
-def inductive(
-    machine: Machine, known: Facts, clauses: Sequence[Clause], codes: Codes, budget: int
-) -> tuple[Clause, ...]:
-    """The clauses that hold before `start` and are inductive together, where other facts are known."""
+def inductive(machine: Machine, clauses: Sequence[Clause], codes: Codes, budget: int) -> tuple[Clause, ...]:
+    """The clauses that hold before `start` and are inductive together."""
     alive = tuple(clause for clause in dict.fromkeys(clauses) if _begins(machine, clause))
     leaning: dict[EventKind, frozenset[Clause]] = {}  # the kinds that break nothing, and the clauses that they need
     again: list[EventKind] = []  # what broke something last, and so may break more
     while len(leaning) < len(machine.kinds):
-        facts = replace(known, clauses=alive)
-        supposing, never, about = machine.supposing(facts), dict.fromkeys(facts.never, False), Known(alive)
+        supposing, known = machine.supposing(alive), Known(alive)
         gone: set[Clause] = set()
         kinds, again = again or [kind for kind in machine.kinds if kind not in leaning], []
         for kind in kinds:
-            check = _check(supposing, kind, about, never)
+            check = _check(supposing, kind, known)
             broken = _broken(supposing, check, codes, budget)
             gone |= broken
             if broken:
@@ -58,19 +55,20 @@ def _begins(machine: Machine, clause: Clause) -> bool:
     return any((machine.initial(column) == TRUE) is value for column, value in clause)
 
 
-def _check(machine: Machine, kind: EventKind, known: Known, never: Mapping[Term, bool]) -> _Check:
+def _check(machine: Machine, kind: EventKind, known: Known) -> _Check:
     coming, changed = machine.coming(kind), machine.changed(kind)
     if coming.comes == FALSE:
         return _Check(FALSE, {}, (), (), machine.leans_on(kind, ()))
     touched = dict.fromkeys(clause for column in changed for clause in known.about(column))
-    sure = {column: value for column, value in (*never.items(), *coming.values.items()) if column not in changed}
+    before = {**dict.fromkeys(machine.never, False), **coming.values}
+    sure = {column: value for column, value in before.items() if column not in changed}
     lost = [clause for clause in touched if _may_be_lost(machine, clause, changed, coming.values, sure)]
     kept = {clause: _kept(machine, clause, changed, known) for clause in lost}
     breaks = tuple(clause for clause, by in kept.items() if by is None)
     after = {column: changed.get(column, column) for clause in breaks for column, _ in clause}
-    asked = machine.mentioned([coming.comes, *after, *after.values()])
-    touched_too = {*changed, *machine.mentioned([coming.comes])}
-    holds = list(known.left(coming.values, asked, touched_too)) if breaks else []
+    near = machine.mentioned([coming.comes, *after, *after.values()])
+    asked = {*changed, *machine.mentioned([coming.comes])}
+    holds = list(known.left(coming.values, near, asked)) if breaks else []
     leans_on = machine.leans_on(kind, (column for clause in touched for column, _ in clause))
     said = [coming.simplified(machine.graph, clause_term(machine.graph, clause)) for clause in holds]
     return _Check(coming.comes, after, breaks, said, leans_on.union(holds, *(by for by in kept.values() if by)))

@@ -112,16 +112,16 @@ class Machine:
         other._require(goals)
         return other
 
-    def supposing(self, facts: Facts) -> "Machine":
-        """The same steps where other facts are known."""
+    def supposing(self, clauses: tuple[Clause, ...]) -> "Machine":
+        """The same steps where these clauses are known instead."""
         other = copy(self)
-        other._know(facts)
+        other._know(Facts(self._needing_start, clauses))
         other._require(self.goals.values())
         return other
 
     def _know(self, facts: Facts) -> None:
         self._needing_start = facts.needing_start
-        self._never = facts.never
+        self.never = facts.never
         self._without: dict[Term, Term] = dict.fromkeys(facts.never, FALSE)  # and what terms are then
         self._known = Known((*facts.clauses, *self._typed))
         self._always: dict[tuple[Term, ...], Term] = {}
@@ -199,7 +199,7 @@ class Machine:
 
     def changed(self, kind: EventKind) -> dict[Term, Term]:
         """The flags that a step may change, with what they are after it; without what goals remember."""
-        never = dict.fromkeys(self._never, FALSE)
+        never = dict.fromkeys(self.never, FALSE)
         may = (
             column for column, then in self._rewritten(kind).items() if self._without_never(then) != never.get(column)
         )
@@ -209,7 +209,7 @@ class Machine:
         """The facts behind how an event of a kind comes, what it changes, and what is known of these columns then."""
         step, then, columns = self.encoder.step(kind), self._rewritten(kind), set(columns)
         raw = [step.possible, step.ordered, *then.values()]
-        never = replaced(self.graph, raw, self._without) | (self._never & columns)
+        never = replaced(self.graph, raw, self._without) | (self.never & columns)
         about = self.mentioned(self._without_never(term) for term in raw)
         reasons = self.coming(kind).follows.reasons(columns.union(then, about))
         return reasons.union(((flag, False),) for flag in never)

@@ -56,9 +56,11 @@ def worked(tasks: Sequence[_T], work: Callable[[_T], _R], limits: Limits) -> Ite
                 here, there = fork.Pipe(duplex=False)
                 process = fork.Process(target=_child, args=(there, work, task, limits.megabytes), daemon=True)
                 masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # a child is not to see Ctrl-C
-                process.start()
-                running[here] = _Running(task, process, time.monotonic())
-                signal.pthread_sigmask(signal.SIG_SETMASK, masked)
+                try:
+                    process.start()
+                    running[here] = _Running(task, process, time.monotonic())
+                finally:
+                    signal.pthread_sigmask(signal.SIG_SETMASK, masked)
                 there.close()
             first = min(each.began for each in running.values())
             ready = wait(list(running), timeout=min(max(0.0, first + limits.seconds - time.monotonic()), AN_HOUR))

@@ -56,10 +56,9 @@ def test_the_facts_of_the_books_hold_in_every_state_that_brute_force_reaches(see
 def test_the_facts_of_the_books_are_inductive_together_when_all_are_asked_about_again(seed: int) -> None:
     program = program_of(Random(seed))
     encoder, codes = Encoder(program), codes_of(program)
-    facts = Facts(needing_start(encoder))
-    machine = Machine(encoder, (), facts)
-    found = inductive(machine, facts, tuple(candidates(machine)), codes, 20_000_000)
-    assert inductive(machine, facts, found, codes, 20_000_000) == found
+    machine = Machine(encoder, (), Facts(needing_start(encoder)))
+    found = inductive(machine, tuple(candidates(machine)), codes, 20_000_000)
+    assert inductive(machine, found, codes, 20_000_000) == found
 
 
 def test_the_facts_of_the_shipped_policy_say_what_its_transfers_need() -> None:
