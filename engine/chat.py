@@ -32,7 +32,11 @@ async def chat(
     response = await _turn(stub, conversation, start, show)
     while response is not None and not response.over:
         waiting = next((act.collect.name for act in response.acts if act.HasField("collect")), "")
-        show(f"  ({waiting})" if waiting else "")
+        queue = next((act.escalate.queue for act in response.acts if act.HasField("escalate")), "")
+        if queue:
+            show(f"  (/escalated {queue}, or /escalate {queue} fails)")
+        else:
+            show(f"  ({waiting})" if waiting else "")
         event = await _event(program, lines, waiting, show)
         if event is None:
             return
@@ -56,6 +60,8 @@ async def _event(program: Program, lines: AsyncIterator[str], waiting: str, show
             elif words:
                 said = pb.TurnRequest(utterance=pb.Utterance(text=words))
                 return collected_request(program, waiting, words) if waiting else said
+        except UnicodeEncodeError:
+            show("  this line is not in UTF-8")
         except (ValueError, Misfit) as error:
             show(f"  {error}")
     return None
