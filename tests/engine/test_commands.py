@@ -151,6 +151,14 @@ def test_nothing_is_decided_again_where_the_log_as_a_whole_was_changed(
     assert "as recorded" not in result.stdout
 
 
+def test_a_store_whose_key_is_gone_is_not_served_and_gets_no_other_key(store: str, tmp_path: Path) -> None:
+    key = tmp_path / "charter.key"
+    key.unlink()
+    result = charter("serve", tmp_path / "policy", "--store", store, "--allow-unproved")
+    assert (result.exit_code, result.output.splitlines()[-1]) == (2, f"Error: {key}: No such file or directory")
+    assert not key.exists()
+
+
 def test_the_key_of_another_store_decides_nothing_again(store: str, tmp_path: Path) -> None:
     other = tmp_path / "other.key"
     create_key(other)
