@@ -14,8 +14,9 @@ from charter.v1 import conversations_pb2 as pb
 from charter.v1 import conversations_pb2_grpc
 
 HELP = f"""  A line is what the customer says, or the value that is waited for. Lines that begin with a slash:
-    /say WORDS     words, where a value is waited for
-    /EVENT         {EVENTS}
+    /say WORDS         words, where a value is waited for
+    /give FACT VALUE   a value that was waited for before
+    /EVENT             {EVENTS}
     /help, /quit"""
 
 
@@ -55,6 +56,9 @@ async def _event(program: Program, lines: AsyncIterator[str], waiting: str, show
                 show(HELP)
             elif words.startswith("/say "):
                 return pb.TurnRequest(utterance=pb.Utterance(text=words.removeprefix("/say ").strip()))
+            elif words.startswith("/give "):
+                _, name, value = (*words.split(maxsplit=2), "")[:3]
+                return collected_request(program, name, value)
             elif words.startswith("/"):
                 return event_request(words.removeprefix("/"))
             elif words:

@@ -72,6 +72,15 @@ async def test_words_can_be_said_where_a_value_is_waited_for(tmp_path: Path) -> 
     assert 'charter   says: "How can I help?"' in shown
 
 
+async def test_a_value_can_be_given_later(tmp_path: Path) -> None:
+    typed = ("/silence", "/say when are you open?", "/give", "/give month 1", "/give year", "/give year 1970")
+    shown = await held(tmp_path, *typed, text=COLLECTING)
+    assert any(line.startswith("`give` is no event") for line in shown)
+    assert "the policy collects no `month`" in shown
+    assert any(line.startswith("year: ") for line in shown)
+    assert shown.count('charter   says: "We are open from 9 to 5."') == 2
+
+
 async def test_who_takes_over_is_asked_for_and_bytes_that_are_no_words_are_told(tmp_path: Path) -> None:
     shown = await held(tmp_path, "\udcff", "it is gone", "/escalated card_desk", intent="lost_card")
     assert "this line is not in UTF-8" in shown
