@@ -40,7 +40,7 @@ class Played:
     decided: tuple[str, ...]  # acts as a policy spells them, or why there are none
     answered: bool
     understood: str | None
-    took_ms: float
+    took_ms: float | None  # None where it was refused
     deciding_ms: tuple[float, ...]
 
 
@@ -120,7 +120,7 @@ def summary(played: Sequence[Played]) -> Iterator[str]:
         right = sum(one.understood == one.line.meant for one in known)
         yield f"{right} of {len(known)} understood: {right / len(known):.3f}"
     for what, times in (
-        ("a turn", [one.took_ms for one in played]),
+        ("a turn", [one.took_ms for one in played if one.took_ms is not None]),
         ("a decision", [took for one in played for took in one.deciding_ms]),
     ):
         if times:
@@ -142,7 +142,7 @@ async def _play(
         if not response.over:
             await _turn(stub, name, str(uuid.uuid4()), pb.TurnRequest(hangup=pb.Hangup()))
     except grpc.aio.AioRpcError as error:
-        return Played(line, (f"refused: {error.code().name}: {error.details()}",), False, None, 0.0, ())
+        return Played(line, (f"refused: {error.code().name}: {error.details()}",), False, None, None, ())
     decisions = explained.decisions
     fields = [one for decision in decisions if decision.event == agent for one in decision.fields]
     return Played(

@@ -11,7 +11,16 @@ from serving import policy_folder, suggest
 
 from charter.cli import main
 from charter.engine.play_commands import play_command
-from charter.engine.utterances import InvalidUtterances, Line, read_lines, read_meanings, spread, write_agent_data
+from charter.engine.utterances import (
+    InvalidUtterances,
+    Line,
+    Played,
+    read_lines,
+    read_meanings,
+    spread,
+    summary,
+    write_agent_data,
+)
 
 SHIPPED = Path(__file__).parents[2] / "rules" / "card_support"
 SCRIPT = """
@@ -105,6 +114,11 @@ def test_what_an_agent_learns_from_has_each_utterance_once(tmp_path: Path) -> No
     with (tmp_path / "data.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file))
     assert rows == [["language", "intent", "utterance"], ["en", "fees", "Fees?"], ["en", "other", "a line, quoted"]]
+
+
+def test_what_was_refused_took_no_time_that_counts() -> None:
+    refused = Played(Line("hello", None), ("refused: UNAVAILABLE: full",), False, None, None, ())
+    assert list(summary([refused])) == ["     1  refused: UNAVAILABLE: full", "0 of 1 answered"]
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
