@@ -65,6 +65,16 @@ def test_a_store_that_is_none_exits_2(tmp_path: Path, store: str) -> None:
         assert f"Error: `{store}` is no store; try sqlite:///var/charter.db" in result.stderr
 
 
+def test_a_file_that_is_no_store_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "no store.db"
+    file.write_bytes(b"no database" * 100)
+    create_key(tmp_path / "no store.key")
+    policy = policy_folder(tmp_path / "policy")
+    for command in (["audit", "verify"], ["replay", policy]):
+        result = charter(*command, "--store", f"sqlite:///{file}")
+        assert (result.exit_code, result.stderr) == (2, f"Error: {file}: file is not a database\n")
+
+
 def test_a_store_below_a_file_exits_2(tmp_path: Path) -> None:
     policy = policy_folder(tmp_path / "policy")
     store = f"sqlite:///{policy / 'policy.charter' / 'x.db'}"
