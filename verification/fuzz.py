@@ -77,7 +77,7 @@ def fuzz_in_pieces(
     def work(i: int) -> Searched:
         return search(program, decide, pieces[i], seed=_seed(seed, i), judge=judge, began=began)
 
-    together = Searched(0, 0, (), Reached())
+    together = Searched(0, 0, (), Reached(), {})
     for searched in _in_order(worked(range(len(pieces)), work, Limits(jobs, seconds=float("inf")))):
         together = _joined(together, searched, budget.findings)
         if len(together.found) == budget.findings:
@@ -125,6 +125,7 @@ def _joined(one: Searched, other: Searched, most: int) -> Searched:
         one.conversations + other.conversations,
         tuple(unlike[key] for key in order)[:most],
         one.reached.with_(other.reached),
+        {**other.seen_in, **one.seen_in},
     )
 
 

@@ -48,10 +48,11 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a conversation stands, and the recorded events that led there."""
+    """Where a conversation stands, and the recorded events that led there. `mark`: tells states apart."""
 
     session: Session
     events: tuple[Event, ...] = ()
+    mark: int = 0
 
 
 @dataclass(frozen=True, slots=True)

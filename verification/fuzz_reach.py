@@ -3,6 +3,7 @@
 from bisect import bisect
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
+from itertools import chain
 from typing import TypeAlias
 
 from charter.dsl.program import (
@@ -37,6 +38,7 @@ from charter.verification.trigger import armed, occasions
 
 Feature: TypeAlias = tuple[Hashable, ...]
 Branch: TypeAlias = tuple[str, EventKind]  # a rule on one kind of event
+Occurs: TypeAlias = tuple[str, int]  # an occasion of a requirement, by its number among them
 
 FEW = 16  # a number with at most so many values is seen as it is
 
@@ -83,7 +85,7 @@ class Marks:
     program: Program
     thresholds: Mapping[Type, tuple[int, ...]]
     debts: tuple[Variable, ...]
-    read: tuple[Variable, ...]
+    read: frozenset[Variable]
 
     def features(self, before: State, taken: Step) -> Iterator[Feature]:
         """What a step shows: rules, acts, and values that variables get."""
@@ -99,6 +101,15 @@ class Marks:
     def of(self, state: State) -> tuple[Hashable, ...]:
         """A whole state, times and texts aside."""
         return tuple(self._seen(state[name], self.program.variables[name].type) for name in self.read)
+
+    def moved(self, mark: int, before: State, after: State) -> int:
+        """The mark of a state, from the mark of the one before. States that differ in times and texts only have one
+        mark, and two others hardly ever."""
+        for name, value in after.items():
+            if value is not before[name] and name in self.read:
+                type_ = self.program.variables[name].type
+                mark ^= hash((name, self._seen(before[name], type_))) ^ hash((name, self._seen(value, type_)))
+        return mark
 
     def _seen(self, value: Value, type_: Type) -> Hashable:
         match type_:
@@ -125,7 +136,7 @@ def marks(program: Program, mentioned: Mapping[Type, tuple[Value, ...]]) -> Mark
     thresholds: dict[Type, tuple[int, ...]] = {t: found for t, found in numbers.items() if found}
     what = (program.strata, program.requirements, program.bookkeeping, program.events, program.waiting)
     read = {node.variable for node in nodes(what) if isinstance(node, Read)}
-    return Marks(program, thresholds, tuple(dict.fromkeys(debts)), tuple(n for n in program.variables if n in read))
+    return Marks(program, thresholds, tuple(dict.fromkeys(debts)), frozenset(read))
 
 
 def nodes(of: object) -> Iterator[object]:
@@ -150,51 +161,54 @@ class Observer:
     """A program whose requirements only observe: `broken` means seen."""
 
     program: Program
-    signs: Mapping[str, tuple[str, bool]]  # by the name of an observing requirement: whose, and whether it is served
+    triggers: Mapping[str, Occurs]  # by the name of an observing requirement
+    serves: Mapping[str, str]  # whose service an observing requirement sees
     plain: frozenset[str]  # requirements that are served where they are triggered and not broken
 
-    def see(self, before: State, taken: Step, reached: Reached) -> None:
-        """Adds the requirements that were triggered and served in a step from `before`."""
+    def see(self, before: State, taken: Step, reached: Reached) -> tuple[Occurs, ...]:
+        """Adds the requirements that were triggered and served in a step from `before`; the occasions that it is."""
         if taken.outcome.dropped is not None:
-            return
+            return ()
         broken = {b.requirement for b in taken.outcome.broken}
-        for found in step(self.program, before, taken.event).broken:
-            if found.requirement in self.signs:
-                name, serves = self.signs[found.requirement]
-                (reached.served if serves else reached.triggered).add(name)
-                if name in self.plain and name not in broken:
-                    reached.served.add(name)
+        observed = {found.requirement for found in step(self.program, before, taken.event).broken}
+        occurring = tuple(self.triggers[sign] for sign in observed if sign in self.triggers)
+        reached.triggered.update(name for name, _ in occurring)
+        reached.served.update(self.serves[sign] for sign in observed if sign in self.serves)
+        reached.served.update(name for name, _ in occurring if name in self.plain and name not in broken)
+        return occurring
 
 
 def observer(program: Program) -> Observer:
     """Observes what happens to each requirement."""
     observing: list[Requirement] = []
-    signs: dict[str, tuple[str, bool]] = {}
+    triggers: dict[str, Occurs] = {}
+    serves: dict[str, str] = {}
     plain: set[str] = set()
     for requirement in program.requirements:
-        triggered, served = f"{requirement.name} triggered", f"{requirement.name} served"
-        signs |= {triggered: (requirement.name, False), served: (requirement.name, True)}
-        triggers, pays = _triggers(program, requirement), _pays(program, requirement)
+        name, triggering, pays = requirement.name, _triggers(program, requirement), _pays(program, requirement)
         for i, watch in enumerate(requirement.watches):  # each is observed just before it updates what is remembered
-            observing += [replace(requirement, name=triggered, watches=(probe,)) for probe in triggers.get(i, ())]
-            observing += [replace(requirement, name=served, watches=(pays[i],))] if i in pays else []
+            for number, probe in triggering.get(i, ()):
+                triggers[f"{name} triggered {number}"] = name, number
+                observing.append(replace(requirement, name=f"{name} triggered {number}", watches=(probe,)))
+            if i in pays:
+                serves[f"{name} served"] = name
+                observing.append(replace(requirement, name=f"{name} served", watches=(pays[i],)))
             observing.append(replace(requirement, watches=(replace(watch, broken=FALSE),)))
         if not pays:
-            plain.add(requirement.name)
-    return Observer(replace(program, requirements=tuple(observing)), signs, frozenset(plain))
+            plain.add(name)
+    return Observer(replace(program, requirements=tuple(observing)), triggers, serves, frozenset(plain))
 
 
-def _triggers(program: Program, requirement: Requirement) -> dict[int, list[Watch]]:
-    """What a requirement is about, as observations before its watches, by their number."""
-    found: dict[int, list[Watch]] = {}
-    for way in occasions(program, requirement):
-        for occasion in way:
-            number = 0
-            for watch in occasion.probe.watches:
-                if watch.broken == TRUE:
-                    found.setdefault(number, []).append(watch)
-                else:
-                    number += 1
+def _triggers(program: Program, requirement: Requirement) -> dict[int, list[tuple[int, Watch]]]:
+    """What a requirement is about, as observations before its watches, by their number: of which occasion each is."""
+    found: dict[int, list[tuple[int, Watch]]] = {}
+    for occasion in chain.from_iterable(occasions(program, requirement)):
+        place = 0
+        for watch in occasion.probe.watches:
+            if watch.broken == TRUE:
+                found.setdefault(place, []).append((occasion.number, watch))
+            else:
+                place += 1
     return found
 
 

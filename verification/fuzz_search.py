@@ -7,16 +7,17 @@ lies many events deep is reached step by step. The same seed and number of steps
 
 import time
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from random import Random
 
-from charter.dsl.program import OVER, TURN_OPEN, Event, Opening, Program
+from charter.dsl.program import OVER, TURN_OPEN, Event, Opening, Program, State
 from charter.dsl.scenarios import EPOCH, PACE
+from charter.dsl.session import Step
 from charter.verification.fuzz_judge import Judge, no_judge
 from charter.verification.fuzz_machine import conversations
 from charter.verification.fuzz_play import Decide, Fault, Finding, Move, Place, beginning, play
-from charter.verification.fuzz_reach import Feature, Marks, Observer, Reached, marks, observer
+from charter.verification.fuzz_reach import Feature, Marks, Observer, Occurs, Reached, marks, observer
 from charter.verification.generate_events import Outside, likely, outside, unlikely
 
 HYPOTHESIS = 0.125  # the share of the budget in which Hypothesis makes the conversations
@@ -26,17 +27,20 @@ DEEPEST = 150  # events of a conversation
 REMEMBERED = 2_000_000  # whole states
 ROOM = 1024  # places that are kept for their whole state
 OBSERVED = 16  # one step of so many is looked at for what requirements are about, besides those that show something new
+PATIENCE = 2_000  # steps without anything that is sought, besides as many as it took so far
 JUDGED = 20  # one conversation of so many is judged as a whole
 PAUSES = (0, 0, 0, 1, 900, 59_001, 3_600_000, 90_000_000)
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """When to stop: after so many steps, or so many seconds, or so many different findings."""
+    """When to stop: after so many steps, or so many seconds, or so many different findings; or, where occasions are
+    sought, when all have come or none has for long."""
 
     steps: int | None = 30_000
     seconds: float | None = None
     findings: int = 10
+    seeking: frozenset[Occurs] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,7 @@ class Searched:
     conversations: int
     found: tuple[tuple[Finding, tuple[Event, ...]], ...]
     reached: Reached
+    seen_in: Mapping[Occurs, tuple[Event, ...]]  # the shortest conversation in which each occasion came
 
 
 def search(
@@ -91,7 +96,7 @@ class _Search:
     observer: Observer
     reached: Reached = field(default_factory=Reached)
     seen: Counter[Feature] = field(default_factory=Counter)  # how often
-    known: set[int] = field(default_factory=set)  # whole states
+    known: set[int] = field(default_factory=set)  # the marks of whole states
     firsts: list[_Entry] = field(default_factory=list)  # where something was first seen
     states: list[_Entry] = field(default_factory=list)  # where the state as a whole was new
     found: dict[tuple[Fault, str], tuple[Finding, tuple[Event, ...]]] = field(default_factory=dict)
@@ -99,24 +104,29 @@ class _Search:
     conversations: int = 0
     played: tuple[Event, ...] = ()  # of the conversation under way
     ended: int = 0
+    seen_in: dict[Occurs, tuple[Event, ...]] = field(default_factory=dict)
+    newest: int = 0  # the last step in which an occasion came for the first time
 
     def run(self, seed: int) -> Searched:
         program = self.world.program
-        while self._wanted(HYPOTHESIS):
+        while self.budget.seeking is None and self._wanted(HYPOTHESIS):
             conversations(self.world, self._goes, self._end, count=BATCH, seed=seed + self.conversations)
             self.conversations += BATCH
         self.firsts.append(_Entry(beginning(program)))
         while self._wanted():
             self._walk()
-        return Searched(self.steps, self.conversations, tuple(self.found.values()), self.reached)
+        return Searched(self.steps, self.conversations, tuple(self.found.values()), self.reached, self.seen_in)
 
     def _wanted(self, share: float = 1.0) -> bool:
         budget = self.budget
-        if len(self.found) >= budget.findings:
+        if len(self.found) >= budget.findings or (budget.seeking is not None and self._has_sought(budget.seeking)):
             return False
         if budget.steps is not None and self.steps >= share * budget.steps:
             return False
         return budget.seconds is None or self.clock() - self.began < share * budget.seconds
+
+    def _has_sought(self, seeking: frozenset[Occurs]) -> bool:
+        return self.steps > PATIENCE + 2 * self.newest or seeking <= self.seen_in.keys()
 
     # --- walks
 
@@ -177,28 +187,38 @@ class _Search:
             return None
         if all(taken.outcome.dropped is not None for taken in move.steps) and not move.place.session.waiting:
             return None if place.session.state[OVER] else place
-        self._note(place, move)
-        return move.place if len(move.place.events) < DEEPEST else None
+        place = self._noted(place, move)
+        return place if len(place.events) < DEEPEST else None
 
-    def _note(self, place: Place, move: Move) -> None:
-        before = place.session.state
+    def _noted(self, before_it: Place, move: Move) -> Place:
+        """Where a move led, marked."""
+        before, place = before_it.session.state, move.place
+        place = replace(place, mark=self.marks.moved(before_it.mark, before, place.session.state))
         first: Feature | None = None
         for taken in move.steps:
             features = list(self.marks.features(before, taken))
             fresh = next((feature for feature in features if feature not in self.seen), None)
             if fresh is not None or self.steps % OBSERVED == 0:
-                self.observer.see(before, taken, self.reached)
+                self._see(before, taken, place)
             if fresh is not None:
                 self.reached.add(taken)
                 first = first or fresh
             self.seen.update(features)
             before = taken.outcome.state
         if first is not None:
-            self.firsts.append(_Entry(move.place, first))
-        state = hash(self.marks.of(before))  # two states of one hash are taken for one
-        if state not in self.known and len(self.known) < REMEMBERED:
-            self.known.add(state)
-            self._keep(_Entry(move.place))
+            self.firsts.append(_Entry(place, first))
+        if place.mark not in self.known and len(self.known) < REMEMBERED:
+            self.known.add(place.mark)
+            self._keep(_Entry(place))
+        return place
+
+    def _see(self, before: State, taken: Step, place: Place) -> None:
+        for occasion in self.observer.see(before, taken, self.reached):
+            known = self.seen_in.get(occasion)
+            if known is None or len(place.events) < len(known):
+                self.seen_in[occasion] = place.events
+            if known is None:
+                self.newest = self.steps
 
     def _keep(self, entry: _Entry) -> None:
         if len(self.states) < ROOM:

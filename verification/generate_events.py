@@ -5,7 +5,20 @@ from dataclasses import dataclass, fields, is_dataclass
 from random import Random
 from types import MappingProxyType
 
-from charter.dsl.program import OVER, Compare, Const, Event, EventInfo, EventKind, Opening, Program, State, Variable
+from charter.dsl.program import (
+    OVER,
+    And,
+    Compare,
+    Const,
+    Event,
+    EventInfo,
+    EventKind,
+    Opening,
+    Program,
+    Read,
+    State,
+    Variable,
+)
 from charter.dsl.semantics import Outcome, possible, trusted
 from charter.dsl.types import (
     DURATION_MAX,
@@ -36,11 +49,18 @@ Step = Callable[[Program, State, Event], Outcome]
 @dataclass(frozen=True, slots=True)
 class Outside:
     """What can come to a program from outside: how likely each kind of event is, and values that its guards mention,
-    for each type of a field."""
+    for each type of a field. `gates`: the kinds that come only where one of some variables holds anything."""
 
     program: Program
     weights: Mapping[EventKind, float]
     mentioned: Mapping[Type, tuple[Value, ...]]
+    gates: Mapping[tuple[Variable, ...], tuple[EventKind, ...]]
+
+    def ungated(self, state: State) -> Iterator[EventKind]:
+        """The kinds that may come in a state, for all that is seen at a glance."""
+        for gate, kinds in self.gates.items():
+            if not gate or any(state[name] for name in gate):
+                yield from kinds
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +77,11 @@ def outside(program: Program) -> Outside:
     weights = {kind: _weight(kind, info, program) for kind, info in program.events.items()}
     mentioned = tuple(dict.fromkeys(_mentioned((program.strata, program.requirements, program.assumptions))))
     types = {type_ for info in program.events.values() for _, field in info.fields for type_ in _within(field)}
-    return Outside(program, weights, {type_: _fitting(type_, mentioned) for type_ in types})
+    gates: dict[tuple[Variable, ...], list[EventKind]] = {}
+    for info in program.events.values():
+        gates.setdefault(_gate(program, info), []).append(info.kind)
+    fitting = {type_: _fitting(type_, mentioned) for type_ in types}
+    return Outside(program, weights, fitting, {gate: tuple(kinds) for gate, kinds in gates.items()})
 
 
 def conversation(rng: Random, world: Outside, step: Step, *, length: int, hostile: float = 0.05) -> Iterator[Taken]:
@@ -81,7 +105,7 @@ def conversation(rng: Random, world: Outside, step: Step, *, length: int, hostil
 
 def likely(rng: Random, world: Outside, state: State, now: int) -> Event | None:
     """An event that can come in this state, and that the policy's assumptions allow; None where there is none."""
-    order = sorted(world.weights, key=lambda kind: rng.random() ** (1 / world.weights[kind]), reverse=True)
+    order = sorted(world.ungated(state), key=lambda kind: rng.random() ** (1 / world.weights[kind]), reverse=True)
     for kind in order:
         answered = _answered(rng, world.program, kind, state)
         if answered is None or not possible(world.program, state, Event(kind, answered, now)):
@@ -154,10 +178,24 @@ def _calls(program: Program, kind: EventKind, state: State) -> Iterator[Mapping[
     if tool is None:
         yield {}
         return
-    for bag in (state[Variable(f"{what} {tool.name}")] for what in ("calls", "uncertain")):
+    for bag in (state[name] for name in _calls_of(tool.name)):
         for call in bag if isinstance(bag, tuple) else ():
             assert isinstance(call, tuple)
             yield dict(zip((name for name, _ in tool.args), call, strict=True))
+
+
+def _calls_of(tool: str) -> tuple[Variable, ...]:
+    """The open and the uncertain calls of a tool."""
+    return Variable(f"calls {tool}"), Variable(f"uncertain {tool}")
+
+
+def _gate(program: Program, info: EventInfo) -> tuple[Variable, ...]:
+    """Variables of which one must hold anything before an event can come."""
+    tool = program.tools.get(info.kind.split(" ")[0])
+    if tool is not None:
+        return _calls_of(tool.name)
+    parts = info.possible.parts if isinstance(info.possible, And) else (info.possible,)
+    return tuple(part.variable for part in parts if isinstance(part, Read))[-1:]  # the last says the most
 
 
 def _within(type_: Type) -> Iterator[Type]:

@@ -1,7 +1,7 @@
 """From a program to verdicts: what holds for every policy, then each requirement, in processes that can be killed."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -19,6 +19,7 @@ from charter.verification.smt import Codes, codes_of
 from charter.verification.started import needing_start
 from charter.verification.trigger import occasions, with_probe
 from charter.verification.verdicts import Invariant, Proved, Refuted, Result, Unknown, Vacuous, Verdict
+from charter.verification.witnesses import Witnesses, witnesses
 from charter.verification.workers import Failed, Limits, worked
 
 
@@ -42,6 +43,7 @@ class Subject:
     codes: Codes
     budget: Budget
     recall: Recall
+    witnesses: Witnesses
 
     def pursued(self, program: Program, name: str) -> Pursued:
         """What comes of a requirement of the program, or of one that differs in what it requires."""
@@ -58,12 +60,19 @@ def subject_of(program: Program, settings: Settings) -> Subject:
     encoder = Encoder(program, rows=settings.rows)
     for kind in program.events:
         encoder.step(kind)
-    facts = Facts(needing_start(encoder))
-    for _, clauses in worked((facts,), partial(_books, program, encoder, settings.budget), settings.limits):
-        facts = facts if isinstance(clauses, Failed) else replace(facts, clauses=clauses)
+    facts, seen = Facts(needing_start(encoder)), Witnesses()
+    booking = partial(books, encoder, facts, codes_of(program), settings.budget.path)
+    playing = partial(witnesses, program, settings.cache)
+    tasks: tuple[Callable[[], tuple[Clause, ...] | Witnesses], ...] = (booking, playing)
+    for _, found in worked(tasks, lambda work: work(), settings.limits):
+        match found:  # what failed is done without
+            case tuple():
+                facts = replace(facts, clauses=found)
+            case dict():
+                seen = found
     machine = Machine(encoder, goals_of(program), facts)
     machine.picture(NOTHING, machine.begins_with(NOTHING), ())  # every goal begins with it
-    return Subject(program, facts, machine, codes_of(program), settings.budget, Recall(settings.cache))
+    return Subject(program, facts, machine, codes_of(program), settings.budget, Recall(settings.cache), seen)
 
 
 def prove(program: Program, settings: Settings) -> Iterator[Result]:
@@ -94,10 +103,6 @@ def proved(subject: Subject, limits: Limits) -> Iterator[Result]:
             yield _result(name, requirements.get(name), verdict, seconds, searched)
 
 
-def _books(program: Program, encoder: Encoder, budget: Budget, facts: Facts) -> tuple[Clause, ...]:
-    return books(encoder, facts, codes_of(program), budget.path)
-
-
 def _checked(subject: Subject, name: str) -> Verdict:
     return checked(subject.machine, subject.program, name, subject.budget, subject.recall)
 
@@ -117,11 +122,15 @@ def _mattering(subject: Subject, requirement: Requirement, proof: Invariant) -> 
     missing: list[str] = []
     unclear = None
     for way in occasions(subject.program, requirement):
-        witnesses: list[tuple[Event, ...]] = []
+        found: list[tuple[Event, ...]] = []
         for occasion in way:
+            seen = subject.witnesses.get((requirement.name, occasion.number))
+            if seen is not None:
+                found.append(seen)
+                continue
             match subject.pursued(with_probe(subject.program, occasion.probe), requirement.name):
                 case Missed(events):
-                    witnesses.append(events)
+                    found.append(events)
                 case Holds(_, _, ()):
                     missing.append(occasion.said)
                 case Holds(_, _, without):
@@ -129,8 +138,8 @@ def _mattering(subject: Subject, requirement: Requirement, proof: Invariant) -> 
                     unclear = unclear or f"{occasion.said} cannot happen before {broken} breaks; mend that first"
                 case Undecided(why):
                     unclear = unclear or f"whether {occasion.said} can happen: {why}"
-        if len(witnesses) == len(way):
-            return Proved((proof,), max(witnesses, key=len, default=()))
+        if len(found) == len(way):
+            return Proved((proof,), max(found, key=len, default=()))
     if unclear is not None:
         return Unknown(unclear, 0)
     return Vacuous(f"{' and '.join(dict.fromkeys(missing))} cannot happen")

@@ -6,6 +6,7 @@ judged, and one in which what it remembers of the past (a debt, an open bracket)
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import count
 
 from charter.dsl import program as p
 from charter.dsl.program import FALSE, TRUE, Expr, Lifetime, Moment, Program, Requirement, Role, Variable, Watch
@@ -14,8 +15,10 @@ from charter.dsl.types import BoolType
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """Moments of which one must be reachable, as a requirement that is broken by each of them; `said` is for people."""
+    """Moments of which one must be reachable, as a requirement that is broken by each of them; `said` is for people.
+    `number`: which one of its requirement's it is."""
 
+    number: int
     probe: Requirement
     said: str
 
@@ -27,13 +30,14 @@ def occasions(program: Program, requirement: Requirement) -> tuple[tuple[Occasio
         if watch.broken != FALSE:
             ways.setdefault(armed(program, watch.broken), []).append(watch)
     found = []
+    numbers = count()
     for ghosts, watches in ways.items():
         needs = []
         if all(_is_rare(watch.moment) for watch in watches):
-            needs.append(_occasion(requirement, {id(w): TRUE for w in watches}))
+            needs.append(_occasion(next(numbers), requirement, {id(w): TRUE for w in watches}))
         for ghost in sorted(ghosts):
             arms = {id(w): _raised(program, w, ghost) for w in requirement.watches if _raises(w, ghost)}
-            needs.append(_occasion(requirement, arms))
+            needs.append(_occasion(next(numbers), requirement, arms))
         found.append(tuple(needs))
     return tuple(found)
 
@@ -58,7 +62,7 @@ def spelled(moment: Moment) -> str:
             return "the close of a turn"
 
 
-def _occasion(requirement: Requirement, holds: Mapping[int, Expr]) -> Occasion:
+def _occasion(number: int, requirement: Requirement, holds: Mapping[int, Expr]) -> Occasion:
     watches: list[Watch] = []
     moments: list[str] = []
     for watch in requirement.watches:
@@ -68,7 +72,7 @@ def _occasion(requirement: Requirement, holds: Mapping[int, Expr]) -> Occasion:
             moments.append(spelled(watch.moment) + ("" if watch.when == TRUE else " as it is narrowed"))
         watches.append(replace(watch, broken=FALSE))
     said = " or ".join(dict.fromkeys(moments))
-    return Occasion(replace(requirement, watches=tuple(watches)), said)
+    return Occasion(number, replace(requirement, watches=tuple(watches)), said)
 
 
 def _is_rare(moment: Moment) -> bool:
