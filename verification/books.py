@@ -37,12 +37,8 @@ class _Owner:
 
     open: tuple[Term, ...]
     used: tuple[Term, ...]
-    late: tuple[Term, ...]
-
-    @property
-    def all(self) -> tuple[Term, ...]:
-        """All of them."""
-        return (*self.open, *self.used, *self.late)
+    uncertain: tuple[Term, ...]
+    owed: tuple[Term, ...]
 
 
 def books(encoder: Encoder, facts: Facts, codes: Codes, budget: int) -> tuple[Clause, ...]:
@@ -87,14 +83,15 @@ def candidates(machine: Machine) -> Iterator[Clause]:
     for name, owner in owners.items():
         leading = _leading_to(machine, name)
         rare = (*owner.open[1:], *owner.used[1:]) if leading else (*owner.open, *owner.used)
-        for flag in (*rare, *owner.late):
+        writes = name in program.tools and program.tools[name].writes
+        for flag in (*rare, *owner.owed, *(() if leading and writes else owner.uncertain)):
             yield ((flag, False),)
         for other in leading:
             if other in owners:
                 yield from (((flag, False), (use, False)) for flag in owners[other].open[:1] for use in owner.used)
-        for flag in (*owner.used, *owner.late):
+        for flag in (*owner.used, *owner.uncertain, *owner.owed):
             yield ((flag, False), (started, True))
-        for flag in owner.late:
+        for flag in (*owner.uncertain, *owner.owed):
             yield ((flag, False), (transferring, True), (over, True))
         for flag, times in zip(owner.open, owner.used, strict=False):
             yield ((flag, False), (times, True), (over, True))
@@ -121,9 +118,12 @@ def _owners(machine: Machine) -> dict[str, _Owner]:
     for name in (*program.agents, *program.tools):
         openings = [v for v in (Variable(f"pending {name}"), Variable(f"calls {name}")) if v in state]
         owed = next(each.due for each in machine.encoder.owed if each.name == name)
-        late = [v for v in (Variable(f"uncertain {name}"), owed) if v in state]
+        uncertain = [v for v in (Variable(f"uncertain {name}"),) if v in state]
         found[name] = _Owner(
-            _flags(machine, openings), _flags(machine, [used(name), exhausted(name)]), _flags(machine, late)
+            _flags(machine, openings),
+            _flags(machine, [used(name), exhausted(name)]),
+            _flags(machine, uncertain),
+            _flags(machine, [owed] if owed in state else []),
         )
     return found
 

@@ -113,6 +113,43 @@ def _left(clause: Clause, values: Mapping[Term, bool]) -> list[tuple[Term, bool]
     return left
 
 
+def terms_of(graph: Graph, clauses: Iterable[Clause]) -> Iterator[Term]:
+    """The clauses as terms, which say in few words of many flags that no two of them hold at once."""
+    apart: dict[Term, set[Term]] = {}
+    for clause in clauses:
+        (one, is_one), (other, is_other) = (clause[0], clause[-1])
+        if len(clause) == 2 and not is_one and not is_other:
+            apart.setdefault(one, set()).add(other)
+            apart.setdefault(other, set()).add(one)
+        else:
+            yield clause_term(graph, clause)
+    while apart:
+        yield from _at_most_one(graph, _taken_out(apart))
+
+
+def _taken_out(apart: dict[Term, set[Term]]) -> list[Term]:
+    """Flags of which each is apart from each other one; their pairs are taken out."""
+    first = min(apart)
+    group = [first]
+    for flag in sorted(apart[first]):
+        if apart[flag].issuperset(group):
+            group.append(flag)
+    for flag in group:
+        apart[flag].difference_update(group)
+        if not apart[flag]:
+            del apart[flag]
+    return group
+
+
+def _at_most_one(graph: Graph, flags: list[Term]) -> Iterator[Term]:
+    """That at most one of them holds: of one half, or of the other one."""
+    if len(flags) > 1:
+        half, rest = flags[: len(flags) // 2], flags[len(flags) // 2 :]
+        yield graph.not_(graph.and_(graph.or_(*half), graph.or_(*rest)))
+        yield from _at_most_one(graph, half)
+        yield from _at_most_one(graph, rest)
+
+
 def clause_term(graph: Graph, clause: Clause) -> Term:
     """A clause as a term."""
     return graph.or_(*(column if value else graph.not_(column) for column, value in clause))

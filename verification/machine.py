@@ -25,7 +25,7 @@ from charter.dsl.program import (
 )
 from charter.verification.coming import Coming, coming
 from charter.verification.encode import Encoder
-from charter.verification.facts import Clause, Facts, Known, clause_term
+from charter.verification.facts import Clause, Facts, Known, terms_of
 from charter.verification.localise import View, Views, localised
 from charter.verification.symbols import Symbol, known_of, scalar
 from charter.verification.terms import FALSE, TRUE, Graph, Sort, Term, replaced, substituted
@@ -102,7 +102,6 @@ class Machine:
         self._above = self._flags_above()
         self._typed = tuple(self._lower())
         self._know(facts)
-        self._clauses: dict[Clause, Term] = {}
         self._rewriting: dict[EventKind, dict[Term, Term]] = {}
         self._require(goals)
 
@@ -193,17 +192,14 @@ class Machine:
         if variable in self._owner:
             return self._judge(self._owner[variable], kind)[1][variable][i]
         if (kind, variable) not in self._after:
-            final = self.encoder.step(kind).wanted.final[variable]
-            self._after[kind, variable] = self._led_to(kind, variable, final)
+            self._after[kind, variable] = self._flat(kind, variable, self.encoder.step(kind).wanted.final[variable])
         return self._after[kind, variable][i]
 
     def changed(self, kind: EventKind) -> dict[Term, Term]:
         """The flags that a step may change, with what they are after it; without what goals remember."""
+        after = dict(self._led_to(kind, self._rewritten(kind).items()))
         never = dict.fromkeys(self.never, FALSE)
-        may = (
-            column for column, then in self._rewritten(kind).items() if self._without_never(then) != never.get(column)
-        )
-        return {column: after for column in may if (after := self.after(kind, column)) != column}
+        return {column: then for column, then in after.items() if then not in (column, never.get(column))}
 
     def leans_on(self, kind: EventKind, columns: Iterable[Term]) -> frozenset[Clause]:
         """The facts behind how an event of a kind comes, what it changes, and what is known of these columns then."""
@@ -228,14 +224,18 @@ class Machine:
             self._rewriting[kind] = {c: then for c, then in pairs if then != c and flag[c] is Sort.BOOL}
         return self._rewriting[kind]
 
-    def _led_to(self, kind: EventKind, variable: Variable, then: Symbol) -> list[Term]:
-        """The columns of a variable after a step, as they are before it where it does not change them."""
-        columns, values = self._columns[variable], self.coming(kind).values
-        after = [self._known_at(kind, term) for term in self.encoder.flat(variable, then)]
-        return [
-            column if column in values and term == (TRUE if values[column] else FALSE) else term
-            for column, term in zip(columns, after, strict=True)
-        ]
+    def _flat(self, kind: EventKind, variable: Variable, then: Symbol) -> list[Term]:
+        """The columns of a variable after a step that leads to a symbol of it."""
+        columns = zip(self._columns[variable], self.encoder.flat(variable, then), strict=True)
+        return [after for _, after in self._led_to(kind, columns)]
+
+    def _led_to(self, kind: EventKind, columns: Iterable[tuple[Term, Term]]) -> Iterator[tuple[Term, Term]]:
+        """Columns with what they are after a step: themselves, where their value is known before it and is the same."""
+        values = self.coming(kind).values
+        for column, then in columns:
+            after = self._known_at(kind, then)
+            stays = column in values and after == (TRUE if values[column] else FALSE)
+            yield column, column if stays else after
 
     def goes(self, kind: EventKind, without: Iterable[str]) -> Term:
         """Whether a step happens, where none of these other goals may be missed."""
@@ -251,14 +251,9 @@ class Machine:
         """What is true of these columns in every state, by their types and by what is known of the program."""
         if columns not in self._always:
             typed = known_of(self.graph, columns, self.encoder.columns)
-            facts = (self._spelled(clause) for clause in self._known.within(columns))
+            facts = terms_of(self.graph, self._known.within(columns))
             self._always[columns] = self.graph.and_(*typed, *facts)
         return self._always[columns]
-
-    def _spelled(self, clause: Clause) -> Term:
-        if clause not in self._clauses:
-            self._clauses[clause] = clause_term(self.graph, clause)
-        return self._clauses[clause]
 
     def _lower(self) -> Iterator[Clause]:
         """What the layout of the state makes true: a flag holds only where the one below it does."""
@@ -333,6 +328,6 @@ class Machine:
         if (goal.name, kind) not in self._judged:
             step = self.encoder.step(kind)
             broken, after = self.encoder.judged(step, step.wanted, goal.watches, goal.ghosts)
-            columns = {variable: self._led_to(kind, variable, then) for variable, then in after.items()}
+            columns = {variable: self._flat(kind, variable, then) for variable, then in after.items()}
             self._judged[goal.name, kind] = self._known_at(kind, broken), columns
         return self._judged[goal.name, kind]

@@ -88,14 +88,14 @@ def proved(subject: Subject, limits: Limits) -> Iterator[Result]:
     def work(name: str) -> tuple[Verdict, float, int]:
         began = time.process_time()
         verdict = _judged(subject, requirements[name]) if name in requirements else _checked(subject, name)
-        if isinstance(verdict, Proved):
-            verdict = replace(verdict, invariants=(*verdict.invariants, leaning_on))
         return verdict, time.process_time() - began, subject.recall.searched  # this process does nothing else
 
     failing = None
     for part in (tuple(STEP_CHECKS), tuple(requirements)):
         for name, answer in worked(part, work, limits):
             verdict, seconds, searched = (Unknown(answer.why, 0), 0.0, 1) if isinstance(answer, Failed) else answer
+            if isinstance(verdict, Proved):
+                verdict = replace(verdict, invariants=(*verdict.invariants, leaning_on))
             if failing is not None and isinstance(verdict, Proved):
                 verdict = Unknown(f"it holds, but only while `{failing}` does", 0)
             elif name in STEP_CHECKS and not isinstance(verdict, Proved):
