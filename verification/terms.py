@@ -131,10 +131,11 @@ class Graph:
     def _resolved(self, op: Op, of: set[Term]) -> set[Term]:
         """The parts, where those of the other junction say nothing that a single part decides already."""
         dual = Op.OR if op is Op.AND else Op.AND
-        against = {self.not_(a) for a in of if self.op[a] is not dual}
+        parts = [a for a in of if self.op[a] is dual]
+        against = {self.not_(a) for a in of.difference(parts)} if parts else set()
         changed: dict[Term, Term] = {}
-        for term in of:
-            if self.op[term] is dual and not against.isdisjoint(self.args[term]):
+        for term in parts:
+            if not against.isdisjoint(self.args[term]):
                 left = [a for a in self.args[term] if a not in against]
                 changed[term] = self.or_(*left) if dual is Op.OR else self.and_(*left)
         if not changed:
