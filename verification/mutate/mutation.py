@@ -34,6 +34,8 @@ from charter.verification.prove.started import needing_start
 from charter.verification.prove.verdicts import Proved, Refuted, Result, Unknown, Vacuous
 from charter.verification.workers import worked
 
+ENOUGH = 3  # undecided proofs of a mutant, after which no more are tried: each may take as long as it is given
+
 
 class Fate(StrEnum):
     """What became of a mutant."""
@@ -115,6 +117,8 @@ def _fate(loaded: Loaded, mutant: Mutant, proved: set[str], effort: Effort) -> t
             return Fate.KILLED, f"verify: {result.name}"
         if result.name in proved and isinstance(result.verdict, Unknown):
             undecided.append(result.name)
+        if len(undecided) == ENOUGH:
+            break
     if undecided:
         return Fate.UNKNOWN, f"not decided: {', '.join(undecided)}"
     return Fate.SURVIVING, "everything is proved"
