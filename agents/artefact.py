@@ -111,6 +111,12 @@ def digest_path(path: Path) -> Path:
 
 
 def replace(path: Path, content: bytes) -> None:
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        file.write(content)
-    os.replace(file.name, path)
+    """The file has this content, or an OSError names it and nothing is left behind."""
+    file = tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False)  # noqa: SIM115  # it is closed
+    try:
+        with file:
+            file.write(content)
+        os.replace(file.name, path)
+    except OSError as error:
+        os.unlink(file.name)
+        raise OSError(error.errno, error.strerror, str(path)) from error

@@ -8,8 +8,11 @@ import grpc
 import grpc.aio
 
 from charter.agents.conformance import Finding, check_suggestions
+from charter.agents.provider import LARGEST_MESSAGE
 from charter.agents.tool_conformance import check_tools
 from charter.v1 import suggestion_pb2, suggestion_pb2_grpc, tools_pb2, tools_pb2_grpc
+
+LONGEST_SECONDS = 600
 
 
 @click.group("agents")
@@ -23,6 +26,8 @@ def agents_command() -> None:
 @click.option("--writes", is_flag=True, help="Call tools that write, too, with made-up arguments. Not in production.")
 def check_command(address: str, within: float, writes: bool) -> None:
     """Checks the server at ADDRESS (host:port) against the contract of what it serves. Exits 1 where it fails."""
+    if not 0 < within <= LONGEST_SECONDS:
+        raise click.BadParameter(f"{within} is not more than 0 and at most {LONGEST_SECONDS}.", param_hint="--within")
     findings = asyncio.run(check(address, within=within, writes=writes))
     for one in findings:
         click.echo(f"{'ok   ' if one.holds else 'FAILS'} {one.claim}{f': {one.why}' if one.why else ''}")
@@ -32,7 +37,8 @@ def check_command(address: str, within: float, writes: bool) -> None:
 
 async def check(address: str, *, within: float, writes: bool) -> list[Finding]:
     """Returns a finding for each claim about the services at the address; one that fails where there is none."""
-    async with grpc.aio.insecure_channel(address, [("grpc.enable_http_proxy", 0)]) as channel:
+    options = [("grpc.enable_http_proxy", 0), ("grpc.max_receive_message_length", LARGEST_MESSAGE)]
+    async with grpc.aio.insecure_channel(address, options) as channel:
         suggests = await served(
             suggestion_pb2_grpc.SuggestionProviderStub(channel).Describe(
                 suggestion_pb2.DescribeRequest(), timeout=within

@@ -8,15 +8,18 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from charter.agents.described import misdescribed, misfitting
 from charter.agents.provider import SERVICE
 from charter.v1 import suggestion_pb2 as pb
 from charter.v1 import suggestion_pb2_grpc
 from charter.v1.validation import violations
+
+T = TypeVar("T")
 
 AT_ONCE = 32
 PATIENCE = 8
@@ -62,8 +65,21 @@ async def found(check: Check) -> str:
     """Returns why the claim does not hold; an error of the call is a reason."""
     try:
         return await check()
+    except NoMessage:
+        return "it answers with bytes that are no message of the contract"
     except grpc.aio.AioRpcError as error:
         return f"{error.code().name}: {error.details()}"[:200]
+
+
+class NoMessage(Exception):
+    """Bytes came that are no message of the contract."""
+
+
+def message(answer: T | None) -> T:
+    """Returns the answer; grpc.aio gives None in place of one that cannot be read. Raises `NoMessage`."""
+    if answer is None:
+        raise NoMessage
+    return answer
 
 
 class Asked:
@@ -120,7 +136,7 @@ class Asked:
         return await self.answers()
 
     async def _described(self) -> pb.DescribeResponse:
-        return await self._stub.Describe(pb.DescribeRequest(), timeout=self._within)
+        return message(await self._stub.Describe(pb.DescribeRequest(), timeout=self._within))
 
 
 def question(words: str, language: str = "en") -> pb.SuggestRequest:
@@ -128,33 +144,12 @@ def question(words: str, language: str = "en") -> pb.SuggestRequest:
 
 
 def misfit(answer: pb.SuggestResponse, request: pb.SuggestRequest, described: Iterable[pb.FieldSchema]) -> str:
-    """Returns what is wrong with an answer; an abstention is an answer."""
-    if answer.request_id != request.request_id:
+    """Returns what is wrong with an answer; an abstention is an answer. Raises `NoMessage`."""
+    if message(answer).request_id != request.request_id:
         return f"the answer is to `{answer.request_id}`, which was not the question"
     if broken := violations(answer):
         return f"{broken[0].field}: {broken[0].description}"
     return misfitting(answer.suggestion.fields, described) if answer.HasField("suggestion") else ""
-
-
-def misfitting(fields: Iterable[object], described: Iterable[pb.FieldSchema]) -> str:
-    """Returns what is wrong with fields that should be those described."""
-    values = {getattr(one, "name", ""): getattr(one, "value", None) for one in fields}
-    schemas = {one.name: one for one in described}
-    if values.keys() != schemas.keys():
-        return f"it gives {', '.join(values) or 'nothing'}, and describes {', '.join(schemas) or 'nothing'}"
-    for name, value in values.items():
-        symbol = getattr(value, "symbol", "")
-        if symbol and symbol not in schemas[name].symbols:
-            return f"`{symbol}` is not described as a value of `{name}`"
-    return ""
-
-
-def misdescribed(field: pb.FieldSchema) -> str:
-    if not field.name or not field.type:
-        return f"the field `{field.name}` has no name, or no type"
-    if field.type.rstrip("?") == "enum" and not field.symbols:
-        return f"the enum `{field.name}` has no values"
-    return ""
 
 
 async def refused(call: Awaitable[object], *codes: grpc.StatusCode) -> str:
@@ -169,5 +164,5 @@ async def refused(call: Awaitable[object], *codes: grpc.StatusCode) -> str:
 
 async def well(channel: grpc.aio.Channel, service: str, within: float) -> str:
     request = health_pb2.HealthCheckRequest(service=service)
-    answer = await health_pb2_grpc.HealthStub(channel).Check(request, timeout=within)
+    answer = message(await health_pb2_grpc.HealthStub(channel).Check(request, timeout=within))
     return "" if answer.status == health_pb2.HealthCheckResponse.SERVING else "it says that it is not"

@@ -13,11 +13,11 @@ from charter.agents.conformance import (
     PATIENCE,
     Finding,
     found,
-    misdescribed,
-    misfitting,
+    message,
     refused,
     well,
 )
+from charter.agents.described import bounds_of, misdescribed, misfitting
 from charter.agents.tool_provider import SERVICE
 from charter.v1 import suggestion_pb2, tools_pb2_grpc
 from charter.v1 import tools_pb2 as pb
@@ -118,7 +118,7 @@ class Called:
         return ""
 
     async def _described(self) -> pb.ToolProviderDescribeResponse:
-        return await self._stub.Describe(pb.ToolProviderDescribeRequest(), timeout=self._within)
+        return message(await self._stub.Describe(pb.ToolProviderDescribeRequest(), timeout=self._within))
 
     async def _callable(self) -> Iterable[pb.ToolSchema]:
         return [tool for tool in (await self._described()).tools if self._writes or not tool.writes]
@@ -137,10 +137,9 @@ def call(tool: pb.ToolSchema) -> pb.CallRequest:
 
 def made_up(field: suggestion_pb2.FieldSchema) -> Value:
     """Returns a value of the field's type; an unknown one where the type is not understood."""
-    kind = field.type.rstrip("?")
-    bounds = re.search(r"(-?[0-9.]*[0-9])\.\.", kind)
-    lowest = bounds.group(1) if bounds else "0"
-    match re.split(r"[ (]", kind)[0]:
+    bounds = bounds_of(field.type)
+    lowest = str(bounds[0] if bounds else 0)
+    match re.split(r"[ (?]", field.type)[0]:
         case "id":
             return Value(id="conformance")
         case "text":
@@ -158,8 +157,8 @@ def made_up(field: suggestion_pb2.FieldSchema) -> Value:
 
 
 def misfit(answer: pb.CallResponse, request: pb.CallRequest, described: Iterable[suggestion_pb2.FieldSchema]) -> str:
-    """Returns what is wrong with an answer; a refusal is an answer."""
-    if answer.idempotency_key != request.idempotency_key:
+    """Returns what is wrong with an answer; a refusal is an answer. Raises `NoMessage`."""
+    if message(answer).idempotency_key != request.idempotency_key:
         return f"the answer is to `{answer.idempotency_key}`, which was not the call"
     if broken := violations(answer):
         return f"{broken[0].field}: {broken[0].description}"

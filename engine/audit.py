@@ -18,6 +18,7 @@ from hmac import compare_digest
 from itertools import groupby
 from operator import attrgetter
 from typing import Any, assert_never
+from urllib.parse import unquote
 
 from sqlalchemy import Connection, Engine, Select, exists, select
 
@@ -77,7 +78,7 @@ def verify(store: str | Engine, key: Key, *, anchor: Head | None = None) -> Audi
 
     Takes the URL of a store, or an engine over it. A database that cannot be read is a `Fault`.
     """
-    with _engine(store) as engine, faults(partial(sqlite_fault, str(engine.url))), engine.begin() as connection:
+    with _engine(store) as engine, faults(partial(sqlite_fault, _file(engine))), engine.begin() as connection:
         claimed = _claimed(connection)
         keyed = claimed is not None and compare_digest(claimed.key_check, key_check(key))
         breaks: list[Break] = []
@@ -91,6 +92,11 @@ def verify(store: str | Engine, key: Key, *, anchor: Head | None = None) -> Audi
         breaks.extend(_conversation_breaks(connection, key if keyed else None, seen))
         end = None if claimed is None else Head(claimed.position, claimed.mac)
     return AuditReport(seen.conversations, seen.records, tuple(breaks), end)
+
+
+def _file(engine: Engine) -> str:
+    """Where the store is, for people."""
+    return unquote((engine.url.database or "").removeprefix("file:"))
 
 
 @contextlib.contextmanager

@@ -14,8 +14,9 @@ from charter.v1 import conversations_pb2 as pb
 from charter.v1 import conversations_pb2_grpc
 
 HELP = f"""  A line is what the customer says, or the value that is waited for. Lines that begin with a slash:
-    /say WORDS     words, where a value is waited for
-    /EVENT         {EVENTS}
+    /say WORDS         words, where a value is waited for
+    /give FACT VALUE   a value that was waited for before
+    /EVENT             {EVENTS}
     /help, /quit"""
 
 
@@ -32,7 +33,11 @@ async def chat(
     response = await _turn(stub, conversation, start, show)
     while response is not None and not response.over:
         waiting = next((act.collect.name for act in response.acts if act.HasField("collect")), "")
-        show(f"  ({waiting})" if waiting else "")
+        queue = next((act.escalate.queue for act in response.acts if act.HasField("escalate")), "")
+        if queue:
+            show(f"  (/escalated {queue}, or /escalate {queue} fails)")
+        else:
+            show(f"  ({waiting})" if waiting else "")
         event = await _event(program, lines, waiting, show)
         if event is None:
             return
@@ -51,11 +56,16 @@ async def _event(program: Program, lines: AsyncIterator[str], waiting: str, show
                 show(HELP)
             elif words.startswith("/say "):
                 return pb.TurnRequest(utterance=pb.Utterance(text=words.removeprefix("/say ").strip()))
+            elif words.startswith("/give "):
+                _, name, value = (*words.split(maxsplit=2), "")[:3]
+                return collected_request(program, name, value)
             elif words.startswith("/"):
                 return event_request(words.removeprefix("/"))
             elif words:
                 said = pb.TurnRequest(utterance=pb.Utterance(text=words))
                 return collected_request(program, waiting, words) if waiting else said
+        except UnicodeEncodeError:
+            show("  this line is not in UTF-8")
         except (ValueError, Misfit) as error:
             show(f"  {error}")
     return None

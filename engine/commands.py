@@ -25,7 +25,7 @@ from charter.engine.replica import MOST, TooMany
 from charter.engine.rule_kernel import KernelFault
 from charter.engine.running import verified
 from charter.engine.server import CannotServe, Settings, serve
-from charter.engine.store import StoreError, open_store, read_key, read_or_create_key
+from charter.engine.store import Key, StoreError, open_store, read_key, read_or_create_key
 from charter.engine.store.sql_store import open_reader
 from charter.engine.workers import CannotShare, serve_workers, stop_with_parent
 
@@ -81,7 +81,7 @@ def serve_command(
     try:
         settings = Settings(
             store=path,
-            key=read_or_create_key(_key_file(path, deployment)),
+            key=_key_of(path, _key_file(path, deployment)),
             deployment=deployment,
             listen=listen,
             reflection=reflection,
@@ -257,6 +257,11 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise Mistake(f"{folder}: {error.strerror}") from error
+
+
+def _key_of(store: Path, file: Path) -> Key:
+    """The key of the store; only a store that is not there yet gets a new one."""
+    return read_key(file) if store.exists() and store.stat().st_size else read_or_create_key(file)
 
 
 def _key_file(store: Path, deployment: Deployment) -> Path:

@@ -37,6 +37,8 @@ LOOK_SECONDS = 2.0
 LOOK_FOR_ALARMS_SECONDS = 30.0
 """How often it looks for timers and transfers that another one left."""
 MOST_ALARMS = 100_000
+QUIET_SECONDS = 10.0
+"""How long nothing more is logged of a store that cannot be used."""
 AGAIN_SECONDS = 0.25
 RETRY_SECONDS = 0.025
 
@@ -68,6 +70,7 @@ class Conversations:
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
         self._flying = 0  # requests
+        self._quiet_until = 0.0
         self._kept: OrderedDict[ConversationId, _Kept] = OrderedDict()
         self._alarms = Alarms(ports.clock, self._rings)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -102,6 +105,8 @@ class Conversations:
             self._flying -= 1
             place.leave()
             del kept.flights[flight.id]
+            if not task.cancelled() and isinstance(answer := task.result(), Refused) and answer.why is Why.STORE:
+                self._warned(answer)
 
         task.add_done_callback(landed)
         return task
@@ -269,11 +274,21 @@ class Conversations:
                 case Erased():
                     return Refused(Why.ERASED, "the answer was erased with the customer's data")
                 case InFlight():  # a crash took the server from it, or another server works on it
-                    if not await live.join(flight.id):
+                    refused = await live.join(flight.id)
+                    if refused is not None and refused.why is Why.STORE:
+                        return refused
+                    if refused is not None:
                         await asyncio.sleep(POLL_SECONDS)
                 case never:
                     assert_never(never)
         return ELSEWHERE
+
+    def _warned(self, refused: Refused) -> None:
+        """The operator knows that the store cannot be used; that is logged now and then only."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._quiet_until:
+            _log.error("requests are refused: %s", refused.detail)
+            self._quiet_until = now + QUIET_SECONDS
 
 
 def _answered(refused: Refused) -> "asyncio.Future[bytes | Refused]":

@@ -147,13 +147,19 @@ class _Reading:
         try:
             return from_record(values_pb2.Record(fields=given), tuple(declared), where)
         except Misfit as misfit:
-            raise _Unfit(where, str(misfit)) from misfit
+            raise _unfit(misfit) from misfit
 
     def _value(self, value: values_pb2.Value, type_: Type, where: str) -> Value:
         try:
             return from_message(value, type_, where)
         except Misfit as misfit:
-            raise _Unfit(where, str(misfit)) from misfit
+            raise _unfit(misfit) from misfit
+
+
+def _unfit(misfit: Misfit) -> "_Unfit":
+    """The field and what is wrong with it, which the misfit names in this order."""
+    field, _, detail = str(misfit).partition(": ")
+    return _Unfit(field, detail)
 
 
 def _declared(program: Program, name: str) -> bool:

@@ -95,11 +95,11 @@ def show_turn(decisions: Sequence[pb.Decision], response: pb.TurnResponse, show:
                 f"{_ms(milliseconds(decision.answering))}{_asked(decision)}" if decision.HasField("answering") else ""
             )
             show(f"            {decision.event}{said and f': {said}'}{took and f'  ({took})'}")
-        for place, rule in enumerate(decision.fired, 1):
-            acts = f"  → {'; '.join(decision.acts) or 'nothing'}" if place == len(decision.fired) else ""
+        for rule in decision.fired:
+            acts = f"  → {'; '.join(rule.acts)}" if rule.acts else ""
             show(f"            rule {rule.rule}  {rule.file}:{rule.line}{acts}")
         if decision.HasField("incident"):
-            show(f"            SAFE STOP {'; '.join(decision.incident.reasons)}")
+            show(f"            SAFE STOP {'; '.join(decision.incident.reasons)}  → {'; '.join(decision.acts)}")
     for act in response.acts:
         show(f"  charter   {_told(act)}")
     if response.open and not any(act.HasField("escalate") for act in response.acts):

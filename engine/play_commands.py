@@ -1,6 +1,8 @@
 """The commands that start everything on this machine: `demo`, `chat`, `play`."""
 
 import asyncio
+import os
+import select
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import replace
@@ -32,6 +34,8 @@ from charter.engine.utterances import (
 T = TypeVar("T")
 
 SCRIPT_NAME = "conversations.toml"
+
+_LOOK_SECONDS = 0.2  # for so long at most, Ctrl-C waits
 
 _PATH = click.Path(path_type=Path)
 _SCRIPT = click.option("--script", type=_PATH, help=f"[default: {SCRIPT_NAME} in the policy's folder]")
@@ -106,6 +110,8 @@ def play_command(
             cast = _learning_from(spread(read_lines(agent_data, meanings), agent_most), cast, agent, speaking, work)
     except InvalidUtterances as error:
         raise Mistake(str(error)) from error
+    except OSError as error:
+        raise Mistake(f"{work}: {error.strerror}") from error
 
     async def hold(up: Running) -> bool:
         played = await play_utterances(up.stub, program.name, speaking, agent, lines, at_once=at_once)
@@ -181,5 +187,15 @@ def _language(program: Program, language: str | None) -> str:
 
 
 async def _typed() -> AsyncIterator[str]:
-    while line := await asyncio.to_thread(sys.stdin.readline):
-        yield line
+    """The lines of standard input. No thread is left in a read, so that Ctrl-C ends the command at once."""
+    source, rest, more = sys.stdin.fileno(), b"", True
+    prompt, left = ("> ", "\n") if sys.stdin.isatty() else ("", "")
+    while more:
+        click.echo(prompt, nl=False)
+        while not (await asyncio.to_thread(select.select, [source], [], [], _LOOK_SECONDS))[0]:
+            pass
+        more = bool(read := os.read(source, 65536))
+        *lines, rest = (rest + read).split(b"\n") if more else (rest, b"")
+        for line in filter(None, lines):
+            yield line.decode("utf-8", "surrogateescape")
+    click.echo(left, nl=False)

@@ -13,7 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from charter.engine.audit import AuditReport, verify
 from charter.engine.certified import PROOF
-from charter.engine.child import child
+from charter.engine.child import DidNotStart, child
 from charter.engine.script import Cast
 from charter.engine.store import read_key
 from charter.v1 import conversations_pb2_grpc
@@ -45,8 +45,11 @@ async def running(folder: Path, cast: Cast, work: Path, show: Print) -> AsyncIte
 
     Raises `DidNotStart`. `show` is told what starts, and where.
     """
-    work.mkdir(parents=True, exist_ok=True)
-    here = Path(tempfile.mkdtemp(prefix=f"{folder.resolve().name}-", dir=work))
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+        here = Path(tempfile.mkdtemp(prefix=f"{folder.resolve().name}-", dir=work))
+    except OSError as error:
+        raise DidNotStart(f"{work}: {error.strerror}") from error
     store, key_file, config = here / "charter.db", here / "charter.key", here / "charter.toml"
     async with AsyncExitStack() as closing:
         addresses: dict[str, str] = {}

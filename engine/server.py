@@ -110,6 +110,12 @@ async def _serve(
         options=[
             ("grpc.max_receive_message_length", settings.deployment.limits.request_bytes),
             ("grpc.so_reuseport", int(settings.shared)),
+            # Clients ping to keep a quiet stream alive, and are pinged to notice those that are gone. By itself gRPC
+            # hangs up on who pings more often than every five minutes, and looks for who is gone every two hours.
+            ("grpc.http2.min_ping_interval_without_data_ms", 1000),
+            ("grpc.keepalive_permit_without_calls", 1),
+            ("grpc.keepalive_time_ms", 60_000),
+            ("grpc.keepalive_timeout_ms", 20_000),
             # By itself gRPC cancels calls, without a reason, once a thousand of them are not begun.
             ("grpc.server.max_pending_requests", MOST_PENDING),
             ("grpc.server.max_pending_requests_hard_limit", MOST_PENDING),

@@ -52,7 +52,7 @@ class GrpcAgents:
             self._suggest[name] = channel.unary_unary(
                 _SUGGEST,
                 request_serializer=suggestion_pb2.SuggestRequest.SerializeToString,
-                response_deserializer=bytes,
+                response_deserializer=unread,
             )
             if agent.breaker is not None:
                 self._breakers[name] = Breaker(agent.breaker, clock)
@@ -145,6 +145,11 @@ class GrpcAgents:
         except grpc.aio.AioRpcError as error:
             return [f"agent `{agent.name}` at {address} does not answer ({error.code().name}): its asks fail"]
         return [f"agent `{agent.name}` at {address} {what}" for what in _mismatches(agent, described.fields)]
+
+
+def unread(answer: bytes | None) -> bytes:
+    """The bytes of an answer; none where a call ended well and brought no answer."""
+    return answer or b""
 
 
 class _No:

@@ -15,13 +15,13 @@ from charter.dsl.values import Misfit
 from charter.engine.asks import Attempt, Reason
 from charter.engine.calls import Call, Called, NotDone, Returned, Unsure
 from charter.engine.messages import duration, from_record, to_fields
-from charter.engine.suggestions import CHANNEL_OPTIONS, DESCRIBE_SECONDS
+from charter.engine.suggestions import CHANNEL_OPTIONS, DESCRIBE_SECONDS, unread
 from charter.engine.work import SETTLE_SECONDS
 from charter.v1 import suggestion_pb2, tools_pb2, values_pb2
 from charter.v1.validation import violations
 
 CONNECT_SECONDS = 1.0
-"""How long a connection may take before a call counts as not made."""
+"""How long a connection may take before a call counts as not made; half of the tool's time, where that is less."""
 
 _CALL = "/charter.v1.ToolProvider/Call"
 _DESCRIBE = "/charter.v1.ToolProvider/Describe"
@@ -80,10 +80,10 @@ class GrpcTools:
         channel = self._channel(call.tool)
         if channel is None:
             return _No(Reason.ERROR, "the deployment gives no address", happened=False)
-        if not await _connected(channel, min(CONNECT_SECONDS, call.tool.within / 1000)):
+        if not await _connected(channel, min(CONNECT_SECONDS, call.tool.within / 2000)):
             return _No(Reason.ERROR, "no connection: the call was not made", happened=False)
         calling = channel.unary_unary(
-            _CALL, request_serializer=tools_pb2.CallRequest.SerializeToString, response_deserializer=bytes
+            _CALL, request_serializer=tools_pb2.CallRequest.SerializeToString, response_deserializer=unread
         )
         try:
             answer = await calling(_request(call), timeout=call.tool.within / 1000 + SETTLE_SECONDS)

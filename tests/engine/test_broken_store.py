@@ -22,7 +22,7 @@ from serving import (
     suggested,
     turn,
 )
-from test_server import HOURS, error, new
+from test_server import HANG, HOURS, error, new
 
 from charter.engine.audit import What, verify
 from charter.engine.conversations import Conversations
@@ -82,6 +82,29 @@ async def test_a_locked_store_is_unavailable_and_the_repetition_is_taken(tmp_pat
             assert (await at.stub.GetConversation(pb.GetConversationRequest(conversation_id=name))).events == 1
             other.execute("ROLLBACK")
         assert await hours(at, name, request) == ["opening_hours"]
+    assert broken(tmp_path) == []
+
+
+async def test_a_store_that_breaks_in_an_open_turn_is_told_in_time_and_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    program = checked(tmp_path / "policy")
+    async with (
+        scripted_agent(tmp_path, HANG) as address,
+        server(program, tmp_path / "charter.db", {"classify": address}) as at,
+    ):
+        name, request = await begun(at), new()
+        asked = asyncio.ensure_future(at.stub.Turn(says(name, "hm", request)))
+        await asyncio.sleep(0.1)
+        with by_hand(tmp_path) as other:
+            other.execute("CREATE TRIGGER full BEFORE INSERT ON records BEGIN SELECT RAISE(ABORT, 'no room'); END")
+            for again in (asked, at.stub.Turn(says(name, "hm", request), timeout=1.5)):
+                failed = await error(again)
+                assert (failed.code, failed.reason) == (grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")
+            other.execute("DROP TRIGGER full")
+        (act,) = (await at.stub.Turn(says(name, "hm", request))).acts
+        assert act.escalate.queue == "general"
+    assert [line.startswith("requests are refused: ") for line in caplog.messages] == [True]
     assert broken(tmp_path) == []
 
 

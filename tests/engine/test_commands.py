@@ -65,6 +65,16 @@ def test_a_store_that_is_none_exits_2(tmp_path: Path, store: str) -> None:
         assert f"Error: `{store}` is no store; try sqlite:///var/charter.db" in result.stderr
 
 
+def test_a_file_that_is_no_store_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "no store.db"
+    file.write_bytes(b"no database" * 100)
+    create_key(tmp_path / "no store.key")
+    policy = policy_folder(tmp_path / "policy")
+    for command in (["audit", "verify"], ["replay", policy]):
+        result = charter(*command, "--store", f"sqlite:///{file}")
+        assert (result.exit_code, result.stderr) == (2, f"Error: {file}: file is not a database\n")
+
+
 def test_a_store_below_a_file_exits_2(tmp_path: Path) -> None:
     policy = policy_folder(tmp_path / "policy")
     store = f"sqlite:///{policy / 'policy.charter' / 'x.db'}"
@@ -149,6 +159,14 @@ def test_nothing_is_decided_again_where_the_log_as_a_whole_was_changed(
     assert (result.exit_code, result.stderr) == (1, "")
     assert "the log over all conversations, or its head, was changed" in result.stdout
     assert "as recorded" not in result.stdout
+
+
+def test_a_store_whose_key_is_gone_is_not_served_and_gets_no_other_key(store: str, tmp_path: Path) -> None:
+    key = tmp_path / "charter.key"
+    key.unlink()
+    result = charter("serve", tmp_path / "policy", "--store", store, "--allow-unproved")
+    assert (result.exit_code, result.output.splitlines()[-1]) == (2, f"Error: {key}: No such file or directory")
+    assert not key.exists()
 
 
 def test_the_key_of_another_store_decides_nothing_again(store: str, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from toolbox import result, toolbox
 
 from charter.engine.audit import verify
 from charter.v1 import conversations_pb2 as pb
+from charter.v1.conversations_pb2_grpc import ConversationsStub
 from charter.v1.tools_pb2 import CallRequest
 
 INTENTS = ("lost", "more", "spend", "other")
@@ -103,6 +105,20 @@ async def test_acts_come_as_they_happen_and_the_answer_after_them(tmp_path: Path
         assert not (await talk.hear_answer()).open
         await talk.say(hangup=pb.Hangup())
         assert (await talk.hear_answer()).over
+        await talk.end()
+
+
+async def test_a_quiet_stream_of_a_client_that_pings_stays_open(tmp_path: Path) -> None:
+    pinging = [("grpc.keepalive_time_ms", 1100), ("grpc.http2.max_pings_without_data", 0)]
+    async with bank(tmp_path) as at, grpc.aio.insecure_channel(at.address, pinging) as channel:
+        name = str(uuid.uuid4())
+        await at.stub.Turn(turn(name, start=begin()))
+        talk = Talk(replace(at, stub=ConversationsStub(channel)), name)
+        await talk.follow()
+        assert await talk.hear_act() == "notice hello"
+        await asyncio.sleep(5)
+        await at.stub.Turn(turn(name, utterance=pb.Utterance(text="other")))
+        assert await talk.hear_act()
         await talk.end()
 
 

@@ -132,6 +132,8 @@ def test_what_does_not_fit_the_policy_names_the_field(program: Program, request_
     assert isinstance(found, Refused), found
     assert (found.why, found.field) == (Why.INVALID, field)
     assert found.detail
+    assert not found.detail.startswith(field)  # the error has the field before it
+    assert found.detail
 
 
 def test_every_event_of_the_contract_is_read(program: Program) -> None:

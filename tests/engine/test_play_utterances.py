@@ -11,7 +11,16 @@ from serving import policy_folder, suggest
 
 from charter.cli import main
 from charter.engine.play_commands import play_command
-from charter.engine.utterances import InvalidUtterances, Line, read_lines, read_meanings, spread, write_agent_data
+from charter.engine.utterances import (
+    InvalidUtterances,
+    Line,
+    Played,
+    read_lines,
+    read_meanings,
+    spread,
+    summary,
+    write_agent_data,
+)
 
 SHIPPED = Path(__file__).parents[2] / "rules" / "card_support"
 SCRIPT = """
@@ -67,7 +76,11 @@ def test_at_most_so_many_are_played_evenly_from_the_file(folder: Path, tmp_path:
     ("text", "says"),
     [
         ("words\nhello\n", "there is no column `text`"),
-        ("text\n", "there is no column `text`, or nothing in it"),
+        ("text\n", "there is no line in it"),
+        ("text\n  \n", "there is no text in it"),
+        ("id,text\n1,hello\n2\n", "lines.csv:3: the column `text` is missing"),
+        ('text\n"hello\nhi\n', "is no CSV file in UTF-8: unexpected end of data"),
+        ("text\n" + 1000 * "too long " + "\n", "lines.csv:2: 8999 characters; at most 8192 can be said"),
         ("text,category\nhello,fees\nhi,weather\n", "nothing says which intent the category `weather` is"),
     ],
 )
@@ -78,6 +91,13 @@ def test_a_file_that_cannot_be_played_exits_2(folder: Path, tmp_path: Path, text
     result = played(folder, "--utterances", lines, "--intents", intents, "--work", tmp_path / "var")
     assert result.exit_code == 2
     assert says in result.output
+
+
+def test_a_place_where_nothing_can_be_written_is_named(folder: Path, tmp_path: Path) -> None:
+    lines = tmp_path / "lines.csv"
+    lines.write_text("text\nhello\n", "utf-8")
+    result = played(folder, "--utterances", lines, "--work", lines)
+    assert (result.exit_code, result.output) == (2, f"Error: it did not start:\n{lines}: File exists\n")
 
 
 def test_a_script_without_an_intent_agent_cannot_learn(folder: Path, tmp_path: Path) -> None:
@@ -92,15 +112,13 @@ def test_what_an_agent_learns_from_has_each_utterance_once(tmp_path: Path) -> No
     lines = [Line("Fees?", "fees"), Line("a line, quoted", "other"), Line("fees", "other"), Line("?", "other")]
     assert write_agent_data([*lines, Line("no meaning", None)], "en", tmp_path / "data.csv") == 2
     with (tmp_path / "data.csv").open(encoding="utf-8", newline="") as file:
-        assert (
-            list(csv.reader(file))
-            == [
-                ["language", "intent", "utterance"],
-                ["en", "other", "a line, quoted"],
-                ["en", "fees", "Fees?"],
-            ]
-            or True
-        )
+        rows = list(csv.reader(file))
+    assert rows == [["language", "intent", "utterance"], ["en", "fees", "Fees?"], ["en", "other", "a line, quoted"]]
+
+
+def test_what_was_refused_took_no_time_that_counts() -> None:
+    refused = Played(Line("hello", None), ("refused: UNAVAILABLE: full",), False, None, None, ())
+    assert list(summary([refused])) == ["     1  refused: UNAVAILABLE: full", "0 of 1 answered"]
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

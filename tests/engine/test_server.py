@@ -123,12 +123,44 @@ async def test_explain_says_what_came_which_rules_fired_on_which_facts_and_what_
         ]
         (rule,) = answered.fired
         assert (rule.rule, rule.file, rule.line) == ("lost", "policy.charter", line_of("rule lost"))
+        assert list(rule.acts) == ["escalate card_desk"]
         assert [(fact.name, fact.value.decimal) for fact in rule.facts] == [("classify.confidence", "0.93")]
         assert list(answered.acts) == ["escalate card_desk"]
         assert answered.sequence == 3
         assert answered.request_id == request
         assert answered.deciding.ToMicroseconds() > 0
         assert answered.answering.ToMicroseconds() > 0
+
+
+WATCHED = (
+    CARD_SUPPORT
+    + """
+rule greet_again on start  do say how_can_i_help
+rule said on silence       do say opening_hours
+require recording_first  "nothing is said before the notice"
+  disclose recording before say any
+require never_hours  "no hours are told"
+  cites "Handbook 1"
+  never say opening_hours
+"""
+)
+
+
+async def test_explain_says_which_rule_asked_for_what_and_which_requirements_looked_on(tmp_path: Path) -> None:
+    async with serving(tmp_path, text=WATCHED) as at:
+        name = new()
+        await at.stub.Turn(start(name))
+        await at.stub.Turn(pb.TurnRequest(conversation_id=name, request_id=new(), silence=pb.Silence()))
+        begun, stopped = (await at.stub.Explain(pb.ExplainRequest(conversation_id=name))).decisions
+        assert [(rule.rule, list(rule.acts)) for rule in begun.fired] == [
+            ("greet", ["disclose recording", "say how_can_i_help"]),
+            ("greet_again", ["say how_can_i_help"]),
+        ]
+        assert [(one.requirement, one.broken) for one in begun.monitors] == [("recording_first", False)]
+        assert not any(rule.acts for rule in stopped.fired)
+        (never,) = (one for one in stopped.monitors if one.broken)
+        assert (never.requirement, never.text, never.cites) == ("never_hours", "no hours are told", "Handbook 1")
+        assert (never.file, never.line) == ("policy.charter", len(WATCHED.splitlines()) - 2)
 
 
 def line_of(words: str) -> int:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import grpc.aio
 import pytest
 from serving import scripted_agent, suggest
 
@@ -94,6 +95,30 @@ async def test_what_is_no_suggestion_in_the_schema_is_a_failure(
         answer = await them.ask(ask())
         assert failed(answer) is reason
         assert detail in answer.attempts[0].detail
+
+
+async def test_an_agent_that_ends_a_call_well_without_an_answer_has_none_and_the_next_one_is_asked(
+    tmp_path: Path,
+) -> None:
+    async def nothing(request: object, context: object) -> AsyncIterator[bytes]:  # noqa: ARG001  # gRPC's signature
+        for answer in ():
+            yield answer
+
+    silent = grpc.aio.server()
+    handlers = {"Suggest": grpc.unary_stream_rpc_method_handler(nothing)}
+    silent.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("charter.v1.SuggestionProvider", handlers),))
+    port = silent.add_insecure_port("127.0.0.1:0")
+    await silent.start()
+    try:
+        async with (
+            scripted_agent(tmp_path, suggest("human", "0.9")) as second,
+            GrpcAgents(at(classify=f"127.0.0.1:{port}", keywords=second)) as them,
+        ):
+            answer = await them.ask(ask(agent(), agent("keywords")))
+    finally:
+        await silent.stop(0)
+    assert isinstance(answer, Suggested)
+    assert [(one.agent, one.failed) for one in answer.attempts] == [("classify", Reason.INVALID), ("keywords", None)]
 
 
 async def test_an_agent_that_hangs_is_late_at_its_own_deadline(tmp_path: Path) -> None:

@@ -96,6 +96,13 @@ async def test_an_answer_that_cannot_be_used_is_a_failed_read_and_an_uncertain_w
         assert reason(called) == (NotDone if tool == "find" else Unsure, Reason.INVALID)
 
 
+async def test_a_call_that_cannot_be_made_is_known_not_to_have_happened_before_it_is_late(program: Program) -> None:
+    async with GrpcTools({"*": f"127.0.0.1:{free_port()}"}) as tools:
+        async with asyncio.timeout(program.tools["pay"].within / 1000):
+            called = await tools.call(call(program, "pay"))
+        assert reason(called) == (NotDone, Reason.ERROR)
+
+
 @pytest.mark.parametrize(
     ("code", "happened"),
     [

@@ -347,7 +347,7 @@ class ExplainResponse(_message.Message):
     def __init__(self, decisions: _Optional[_Iterable[_Union[Decision, _Mapping]]] = ...) -> None: ...
 
 class Decision(_message.Message):
-    __slots__ = ("sequence", "request_id", "at", "event", "fields", "dropped", "fired", "acts", "incident", "deciding", "answering", "overridden", "attempts")
+    __slots__ = ("sequence", "request_id", "at", "event", "fields", "dropped", "fired", "acts", "incident", "deciding", "answering", "overridden", "attempts", "monitors")
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     AT_FIELD_NUMBER: _ClassVar[int]
@@ -361,6 +361,7 @@ class Decision(_message.Message):
     ANSWERING_FIELD_NUMBER: _ClassVar[int]
     OVERRIDDEN_FIELD_NUMBER: _ClassVar[int]
     ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    MONITORS_FIELD_NUMBER: _ClassVar[int]
     sequence: int
     request_id: str
     at: _timestamp_pb2.Timestamp
@@ -374,7 +375,24 @@ class Decision(_message.Message):
     answering: _duration_pb2.Duration
     overridden: _containers.RepeatedCompositeFieldContainer[FiredRule]
     attempts: _containers.RepeatedCompositeFieldContainer[Attempt]
-    def __init__(self, sequence: _Optional[int] = ..., request_id: _Optional[str] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., event: _Optional[str] = ..., fields: _Optional[_Iterable[_Union[_values_pb2.Field, _Mapping]]] = ..., dropped: _Optional[str] = ..., fired: _Optional[_Iterable[_Union[FiredRule, _Mapping]]] = ..., acts: _Optional[_Iterable[str]] = ..., incident: _Optional[_Union[Incident, _Mapping]] = ..., deciding: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., answering: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., overridden: _Optional[_Iterable[_Union[FiredRule, _Mapping]]] = ..., attempts: _Optional[_Iterable[_Union[Attempt, _Mapping]]] = ...) -> None: ...
+    monitors: _containers.RepeatedCompositeFieldContainer[Monitor]
+    def __init__(self, sequence: _Optional[int] = ..., request_id: _Optional[str] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., event: _Optional[str] = ..., fields: _Optional[_Iterable[_Union[_values_pb2.Field, _Mapping]]] = ..., dropped: _Optional[str] = ..., fired: _Optional[_Iterable[_Union[FiredRule, _Mapping]]] = ..., acts: _Optional[_Iterable[str]] = ..., incident: _Optional[_Union[Incident, _Mapping]] = ..., deciding: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., answering: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., overridden: _Optional[_Iterable[_Union[FiredRule, _Mapping]]] = ..., attempts: _Optional[_Iterable[_Union[Attempt, _Mapping]]] = ..., monitors: _Optional[_Iterable[_Union[Monitor, _Mapping]]] = ...) -> None: ...
+
+class Monitor(_message.Message):
+    __slots__ = ("requirement", "text", "cites", "file", "line", "broken")
+    REQUIREMENT_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    CITES_FIELD_NUMBER: _ClassVar[int]
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    LINE_FIELD_NUMBER: _ClassVar[int]
+    BROKEN_FIELD_NUMBER: _ClassVar[int]
+    requirement: str
+    text: str
+    cites: str
+    file: str
+    line: int
+    broken: bool
+    def __init__(self, requirement: _Optional[str] = ..., text: _Optional[str] = ..., cites: _Optional[str] = ..., file: _Optional[str] = ..., line: _Optional[int] = ..., broken: _Optional[bool] = ...) -> None: ...
 
 class Attempt(_message.Message):
     __slots__ = ("name", "failed", "detail", "took")
@@ -389,16 +407,18 @@ class Attempt(_message.Message):
     def __init__(self, name: _Optional[str] = ..., failed: _Optional[str] = ..., detail: _Optional[str] = ..., took: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class FiredRule(_message.Message):
-    __slots__ = ("rule", "file", "line", "facts")
+    __slots__ = ("rule", "file", "line", "facts", "acts")
     RULE_FIELD_NUMBER: _ClassVar[int]
     FILE_FIELD_NUMBER: _ClassVar[int]
     LINE_FIELD_NUMBER: _ClassVar[int]
     FACTS_FIELD_NUMBER: _ClassVar[int]
+    ACTS_FIELD_NUMBER: _ClassVar[int]
     rule: str
     file: str
     line: int
     facts: _containers.RepeatedCompositeFieldContainer[_values_pb2.Field]
-    def __init__(self, rule: _Optional[str] = ..., file: _Optional[str] = ..., line: _Optional[int] = ..., facts: _Optional[_Iterable[_Union[_values_pb2.Field, _Mapping]]] = ...) -> None: ...
+    acts: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, rule: _Optional[str] = ..., file: _Optional[str] = ..., line: _Optional[int] = ..., facts: _Optional[_Iterable[_Union[_values_pb2.Field, _Mapping]]] = ..., acts: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Incident(_message.Message):
     __slots__ = ("reasons",)

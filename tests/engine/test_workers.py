@@ -1,0 +1,24 @@
+"""The address that several workers share."""
+
+import socket
+
+import pytest
+
+from charter.engine.workers import CannotShare, reserved
+
+
+def test_an_address_is_had_again_at_once_after_a_server_that_was_alone_hung_up() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            server.accept()[0].close()  # who closes first waits for a minute
+            assert client.recv(1) == b""
+    with reserved(f"127.0.0.1:{port}") as address:
+        assert address == f"127.0.0.1:{port}"
+
+
+def test_an_address_at_which_somebody_listens_is_not_had() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with pytest.raises(CannotShare, match=f"cannot listen on 127.0.0.1:{port}"), reserved(f"127.0.0.1:{port}"):
+            pass
