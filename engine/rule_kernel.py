@@ -6,10 +6,12 @@ timers. A group of rules has run to quiescence if its sentinel fired last, once;
 """
 
 import multiprocessing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from operator import itemgetter
 from signal import SIG_BLOCK, SIG_SETMASK, SIGINT, pthread_sigmask
-from typing import Any, TypeAlias
+from typing import Any
 
 from durable_rules_engine import (
     assert_fact,
@@ -24,8 +26,18 @@ from charter.dsl.program import Event, EventKind, Program, State
 from charter.engine.evaluator import Executed, execute
 from charter.engine.evaluator_program import CompiledClause, Evaluator, Seen, compiled
 from charter.engine.evaluator_source import Source
-from charter.engine.rule_kernel_groups import Group, Loaded, Place, groups_of, rulesets
-from charter.engine.rule_kernel_messages import message, trial
+from charter.engine.rule_kernel_groups import (
+    GATE,
+    MESSAGE_RULES,
+    Group,
+    Loaded,
+    Place,
+    Signal,
+    groups_of,
+    property_name,
+    rulesets,
+)
+from charter.engine.rule_kernel_signals import Signals, computed, signals_of
 
 _RETRACTED = '{"sid":1,"id":1}'
 
@@ -70,39 +82,54 @@ def _try(program: Program, sender: Any) -> None:
         sender.send(None)
 
 
-Message: TypeAlias = Callable[[State, State, Seen, int, set[str]], str]
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """A group, loaded: how its messages begin, and what the names that answer mean.
+
+    `start` is the bit of its first rule in the stratum. What a rule adds to a message stands by its bit from there: a
+    form, and what picks the numbers that go into it.
+    """
+
+    handle: int
+    start: int
+    every: int
+    opening: str
+    parts: Mapping[int, tuple[str, Callable[[tuple[int, ...]], Any]]]
+    meaning: Mapping[str, tuple[tuple[CompiledClause, ...], bool]]
+    sentinel: str
 
 
 @dataclass(frozen=True, slots=True)
-class _Group:
-    """A group, loaded: what writes its messages, one to try it with, and what the names that answer mean."""
+class _Stratum:
+    """The groups of a stratum, and what computes their signals, of which there are `count`.
 
-    handle: int
-    message: Message
-    trial: str
-    meaning: Mapping[str, tuple[tuple[CompiledClause, ...], bool]]
-    sentinel: str
+    `repeats`: a clause has several rules, of which more than one may fire.
+    """
+
+    signals: Signals
+    count: int
+    groups: tuple[_Group, ...]
+    repeats: bool
 
 
 class RuleKernel:
     """One program in this process. Not for two threads at once: a ruleset holds one message at a time."""
 
-    __slots__ = ("_evaluator", "_groups", "_repeating")
+    __slots__ = ("_evaluator", "_strata")
 
     def __init__(self, program: Program) -> None:
         self._evaluator = compiled(program)
-        self._groups = _loaded(program, self._evaluator)
-        self._repeating = {place for place, stratum in self._groups.items() if _repeats(stratum)}
+        self._strata = _loaded(program, self._evaluator)
 
     def step(self, state: State, event: Event) -> Executed:
         """What `event` does to a conversation in `state`. After a `KernelFault` the kernel must be replaced."""
         return execute(self._evaluator, state, event, self._fire)
 
     def probe(self) -> None:
-        """Asks every group once, with every signal 0; raises `KernelFault` if one does not run to quiescence."""
-        for stratum in self._groups.values():
-            for group in stratum:
-                _ask(group, group.trial)
+        """Tells the library of every rule once, with every signal 0; raises `KernelFault` if it does not answer."""
+        for stratum in self._strata.values():
+            for group in stratum.groups:
+                _ask(group, group.every, (0,) * stratum.count)
 
     def _fire(
         self,
@@ -117,14 +144,21 @@ class RuleKernel:
     ) -> tuple[Sequence[CompiledClause], Sequence[CompiledClause]]:
         fires: list[CompiledClause] = []
         beaten: list[CompiledClause] = []
-        for group in self._groups[kind, stratum]:
-            for name in _ask(group, group.message(old, final, fields, now, fired)):
+        here = self._strata[kind, stratum]
+        can_fire, numbers = here.signals(old, final, fields, now, fired)
+        if not can_fire:
+            return fires, beaten
+        for group in here.groups:
+            bits = can_fire >> group.start & group.every
+            if not bits:
+                continue
+            for name in _ask(group, bits, numbers):
                 clauses, firing = group.meaning[name]
                 if firing:
                     fires += clauses
                 else:
                     beaten += clauses
-        if (kind, stratum) in self._repeating:
+        if here.repeats:
             return _once(fires), _once(beaten)
         return fires, beaten
 
@@ -133,15 +167,31 @@ def _once(clauses: Sequence[CompiledClause]) -> Sequence[CompiledClause]:
     return list({clause.turn: clause for clause in clauses}.values())
 
 
-def _ask(group: _Group, message: str) -> list[str]:
-    """The rules that this message fires, in order and without the sentinel, which fired last."""
+def _ask(group: _Group, bits: int, numbers: tuple[int, ...]) -> list[str]:
+    """The rules that fire, of those with these bits."""
     try:
-        return _answers(group, message)
+        return [name for message in messages(group, bits, numbers) for name in _answers(group, message)]
     except (error, MemoryError) as failure:
         raise KernelFault(str(failure) or "the library ran out of memory") from failure
 
 
+def messages(group: _Group, bits: int, numbers: tuple[int, ...]) -> list[str]:
+    """What tells the library of the rules with these bits."""
+    told = []
+    while bits:
+        message = group.opening
+        for _ in range(MESSAGE_RULES):
+            form, picked = group.parts[bits & -bits]
+            message += form % picked(numbers)
+            bits &= bits - 1
+            if not bits:
+                break
+        told.append(message + "}")
+    return told
+
+
 def _answers(group: _Group, message: str) -> list[str]:
+    """The rules that this message fires, in order and without the sentinel, which fired last."""
     handle = group.handle
     status, session = assert_fact(handle, message)
     if status != 0:
@@ -169,42 +219,58 @@ def _answers(group: _Group, message: str) -> list[str]:
 # --- loading ---------------------------------------------------------------------------------------------------------
 
 
-def _repeats(stratum: Sequence[_Group]) -> bool:
-    """Whether a clause of the stratum has several rules, of which more than one may fire."""
-    turns = [clause.turn for group in stratum for clauses, _ in group.meaning.values() for clause in clauses]
+def _repeats(groups: Iterable[_Group]) -> bool:
+    turns = [clause.turn for group in groups for clauses, _ in group.meaning.values() for clause in clauses]
     return len(turns) > len(set(turns))
 
 
-def _loaded(program: Program, evaluator: Evaluator) -> Mapping[Place, tuple[_Group, ...]]:
-    """Creates the rulesets of the program, and compiles the signals that they test."""
+def _loaded(program: Program, evaluator: Evaluator) -> Mapping[Place, _Stratum]:
+    """Creates the rulesets of the program, and compiles what computes their signals."""
     grouped = groups_of(program)
     definitions, places = rulesets(group for stratum in grouped.values() for group in stratum)
     handles = [create_ruleset(f"r{i}", text) for i, text in enumerate(definitions)]
     source = Source(program)
-    loaded = iter(places)
-    standing = {place: [(group, next(loaded)) for group in stratum] for place, stratum in grouped.items()}
-    names = {
-        place: [message(source, program, place, group, at.gate) for group, at in stratum]
-        for place, stratum in standing.items()
-    }
-    functions: Mapping[str, Message] = source.compiled()
-    return {
-        place: tuple(
-            _group(group, at, functions[name], handles[at.ruleset], evaluator.kinds[place[0]].strata[place[1]])
-            for (group, at), name in zip(stratum, names[place], strict=True)
+    names = {place: computed(source, program, place, stratum) for place, stratum in grouped.items()}
+    functions = source.compiled()
+    standing = iter(places)
+    loaded = {}
+    for (kind, number), stratum in grouped.items():
+        clauses = evaluator.kinds[kind].strata[number]
+        index = {signal: i for i, signal in enumerate(signals_of(stratum))}
+        starts = accumulate((len(group) for group in stratum), initial=0)
+        groups = tuple(
+            _group(group, next(standing), start, handles, clauses, index)
+            for group, start in zip(stratum, starts, strict=False)
         )
-        for place, stratum in standing.items()
-    }
+        loaded[kind, number] = _Stratum(functions[names[kind, number]], len(index), groups, _repeats(groups))
+    return loaded
 
 
-def _group(group: Group, at: Loaded, message: Message, handle: int, stratum: Sequence[CompiledClause]) -> _Group:
+def _group(
+    group: Group,
+    at: Loaded,
+    start: int,
+    handles: Sequence[int],
+    stratum: Sequence[CompiledClause],
+    index: Mapping[Signal, int],
+) -> _Group:
     return _Group(
-        handle=handle,
-        message=message,
-        trial=trial(group, at.gate),
+        handle=handles[at.ruleset],
+        start=start,
+        every=(1 << len(group)) - 1,
+        opening=f'{{"sid":1,"id":1,"{GATE}":{at.gate}',
+        parts={
+            1 << i: (f',"{property_name(i)}":1' + "%d" * len(rule.leaf), _picking([index[s] for s, _ in rule.leaf]))
+            for i, rule in enumerate(group)
+        },
         meaning={
             name: (tuple(stratum[i] for i in rule.positions), rule.fires)
-            for name, rule in zip(at.names, group.rules, strict=True)
+            for name, rule in zip(at.names, group, strict=True)
         },
         sentinel=at.sentinel,
     )
+
+
+def _picking(places: Sequence[int]) -> Callable[[tuple[int, ...]], Any]:
+    """What picks the numbers at these places."""
+    return itemgetter(*places) if places else lambda _: ()
