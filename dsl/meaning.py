@@ -1,8 +1,10 @@
 """A program with its expressions as functions: what `semantics.py` walks. It is made once for each program."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import reduce
+from operator import or_
+from typing import TypeAlias
 
 from charter.dsl.evaluate import Meaning, Shared, meaning
 from charter.dsl.program import (
@@ -18,8 +20,11 @@ from charter.dsl.program import (
     Const,
     EventKind,
     Expr,
+    Its,
+    Known,
     Lifetime,
     Not,
+    Or,
     Program,
     Read,
     Seen,
@@ -29,7 +34,7 @@ from charter.dsl.program import (
     type_of,
     unchecked,
 )
-from charter.dsl.types import Type, Value
+from charter.dsl.types import BoolType, EnumType, OptionalType, Type, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,25 +55,40 @@ class SiteMeaning:
 
 @dataclass(frozen=True, slots=True)
 class ClauseMeaning:
-    """A clause but for its guard: the place of its rule in the program, and its turn in the stratum."""
+    """A clause but for its guard, and the place of its rule in the program."""
 
     rule: str
     place: int
-    turn: int
     overridden_by: tuple[str, ...]
     writes: tuple[tuple[Variable, Meaning], ...]
     acts: tuple[SiteMeaning, ...]
 
 
+Answers: TypeAlias = Mapping[Value, int]
+Question: TypeAlias = tuple[Expr, Value]  # what to look at, and what it must be
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Where in the stratum the clauses with a guard stand, and its conditions that have a value only where those before
+    them hold."""
+
+    turns: list[int]
+    then: tuple[tuple[Meaning, Value], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Stratum:
-    """The clauses of a stratum as a tree, in which guards that begin alike go the same way.
+    """The clauses of a stratum by their guards, a bit for each, from the first up.
 
-    `clauses` hold here. A guard that goes on asks one of `questions`, and holds only where the answer leads on.
+    A question that several guards ask is asked once. Its answers say which guards it leaves, and what any other answer
+    leaves; of a variable with few values they are complete.
     """
 
-    clauses: list[ClauseMeaning] = field(default_factory=list)
-    questions: dict[Meaning, dict[Value, "Stratum"]] = field(default_factory=dict)
+    clauses: tuple[ClauseMeaning, ...]
+    guards: tuple[Guard, ...]
+    variables: tuple[tuple[Variable, Answers], ...]
+    questions: tuple[tuple[Meaning, Answers, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,16 +143,68 @@ def _meaning_of(program: Program) -> ProgramMeaning:
 
 
 def _stratum(program: Program, stratum: tuple[Clause, ...], shared: Shared, acts: dict[Act, Act]) -> Stratum:
-    guards = [[_question(condition) for condition in _conditions(clause.guard)] for clause in stratum]
-    often = Counter(question for guard in guards for question in guard)
-    start = Stratum()
-    for turn, (clause, guard) in enumerate(zip(stratum, guards, strict=True)):
-        here = start
-        # A mere read does not rely on the conditions before it: these come first, the commonest before all.
-        for asked, answer in sorted(guard, key=lambda each: -often[each] if isinstance(each[0], Read) else 0):
-            here = here.questions.setdefault(meaning(asked, shared), {}).setdefault(answer, Stratum())
-        here.clauses.append(_clause(program, clause, turn, shared, acts))
-    return start
+    guards: dict[tuple[frozenset[Question], tuple[Question, ...]], list[int]] = {}
+    for turn, clause in enumerate(stratum):
+        asked = [_question(condition) for condition in _conditions(clause.guard)]
+        first = frozenset(question for question in asked if not _relies(question[0]))
+        then = tuple(question for question in asked if _relies(question[0]))
+        guards.setdefault((first, then), []).append(turn)
+    every = (1 << len(guards)) - 1
+    wanting: dict[Expr, dict[Value, int]] = {}
+    for place, (first, _) in enumerate(guards):
+        for question, answer in first:
+            bits = wanting.setdefault(question, {})
+            bits[answer] = bits.get(answer, 0) | 1 << place
+    variables, questions = [], []
+    for question, wanted in wanting.items():
+        left = every & ~reduce(or_, wanted.values())
+        answers = {
+            answer: every & ~reduce(or_, [bits for other, bits in wanted.items() if other != answer], 0)
+            for answer in wanted
+        }
+        if isinstance(question, Read) and not question.old and (values := _few(question.type)):
+            variables.append((question.variable, dict.fromkeys(values, left) | answers))
+        else:
+            questions.append((meaning(question, shared), answers, left))
+    return Stratum(
+        tuple(_clause(program, clause, shared, acts) for clause in stratum),
+        tuple(
+            Guard(turns, tuple((meaning(question, shared), answer) for question, answer in then))
+            for (_, then), turns in guards.items()
+        ),
+        tuple(variables),
+        tuple(questions),
+    )
+
+
+def _few(type_: Type) -> tuple[Value, ...]:
+    """The values of a type that has few."""
+    match type_:
+        case BoolType():
+            return False, True
+        case EnumType(_, values):
+            return values
+        case OptionalType(of):
+            few = _few(of)
+            return few and (None, *few)
+        case _:
+            return ()
+
+
+def _relies(expr: Expr) -> bool:
+    """Whether it may have a value only where the conditions before it hold."""
+    match expr:
+        case Const() | Read() | Its():
+            return False
+        case Known(of) | Not(of):
+            return _relies(of)
+        case And(parts) | Or(parts):
+            return any(_relies(part) for part in parts)
+        case Compare(op, left, right):
+            ordered = op not in (Comparison.EQ, Comparison.NE)
+            return any(_relies(side) or (ordered and isinstance(type_of(side), OptionalType)) for side in (left, right))
+        case _:
+            return True
 
 
 def _conditions(guard: Expr) -> list[Expr]:
@@ -144,7 +216,7 @@ def _conditions(guard: Expr) -> list[Expr]:
             return [guard]
 
 
-def _question(condition: Expr) -> tuple[Expr, Value]:
+def _question(condition: Expr) -> Question:
     """What to look at, and what it must be for the condition to hold."""
     match condition:
         case Compare(Comparison.EQ, left, Const(value)) | Compare(Comparison.EQ, Const(value), left):
@@ -155,11 +227,11 @@ def _question(condition: Expr) -> tuple[Expr, Value]:
             return condition, True
 
 
-def _clause(program: Program, clause: Clause, turn: int, shared: Shared, acts: dict[Act, Act]) -> ClauseMeaning:
+def _clause(program: Program, clause: Clause, shared: Shared, acts: dict[Act, Act]) -> ClauseMeaning:
     writes = _assignments(((write.variable, write.value) for write in clause.writes), shared)
     sites = tuple(_site(site, shared, acts) for site in clause.acts)
     place = program.place[clause.rule]
-    return ClauseMeaning(clause.rule, place, turn, clause.overridden_by, writes, sites)
+    return ClauseMeaning(clause.rule, place, clause.overridden_by, writes, sites)
 
 
 def _site(site: ActSite, shared: Shared, acts: dict[Act, Act]) -> SiteMeaning:

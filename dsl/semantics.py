@@ -168,7 +168,7 @@ def _arrive(meant: ProgramMeaning, opened: dict[Variable, Value], event: Event) 
 # --- rules -----------------------------------------------------------------------------------------------------------
 
 
-_TURN, _PLACE = attrgetter("turn"), attrgetter("place")
+_PLACE = attrgetter("place")
 
 
 def _fire(
@@ -204,15 +204,20 @@ def _fire(
 
 
 def _holding(stratum: Stratum, scope: Scope) -> list[ClauseMeaning]:
-    """The clauses whose guards hold, in their order. What several guards ask is asked once."""
-    hold, ahead = [*stratum.clauses], [*stratum.questions.items()]
-    for question, ways in ahead:  # it grows
-        there = ways.get(question(scope))
-        if there is not None:
-            hold += there.clauses
-            ahead += there.questions.items()
-    hold.sort(key=_TURN)
-    return hold
+    """The clauses whose guards hold, in their order: those of the guards that every answer leaves."""
+    left, final = (1 << len(stratum.guards)) - 1, scope.final
+    for variable, answers in stratum.variables:
+        left &= answers[final[variable]]
+    for question, answers, others in stratum.questions:
+        left &= answers.get(question(scope), others)
+    turns: list[int] = []
+    while left:
+        guard = stratum.guards[(left & -left).bit_length() - 1]
+        if not guard.then or all(question(scope) == answer for question, answer in guard.then):
+            turns += guard.turns
+        left &= left - 1
+    turns.sort()
+    return [stratum.clauses[turn] for turn in turns]
 
 
 def _out_of_range(program: Program, values: State, written: Iterable[Variable]) -> list[Broken]:
