@@ -49,7 +49,7 @@ class SiteMeaning:
     args: tuple[tuple[str, Meaning], ...]
     reason: Meaning | None
     fixed: Act | None
-    place: tuple[int, int]
+    place: int
     computed: tuple[tuple[str, Meaning, Type], ...]
 
 
@@ -238,7 +238,7 @@ def _site(site: ActSite, shared: Shared, acts: dict[Act, Act]) -> SiteMeaning:
     args = tuple((name, meaning(value, shared)) for name, value in site.args)
     reason = None if site.reason is None else meaning(site.reason, shared)
     computed = tuple((name, meaning(value, shared), type_of(value)) for name, value in site.args if unchecked(value))
-    place = (LEAVING_RANK[site.kind], site.place)
+    place = (LEAVING_RANK[site.kind] << 32) + site.place
     return SiteMeaning(site.kind, site.name, args, reason, _fixed(site, acts), place, computed)
 
 

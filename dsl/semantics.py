@@ -179,12 +179,12 @@ def _fire(
     fired: list[ClauseMeaning] = []
     overridden: list[ClauseMeaning] = []
     conflicts: list[Broken] = []
-    names: set[str] = set()
     writer: dict[Variable, str] = {}
     for stratum in meant.strata[event.kind]:
         hold = _holding(stratum, scope)
         if not hold:
             continue
+        names = {clause.rule for clause in fired}
         firing = [clause for clause in hold if names.isdisjoint(clause.overridden_by)] if names else hold
         if len(firing) < len(hold):
             overridden += [clause for clause in hold if not names.isdisjoint(clause.overridden_by)]
@@ -197,7 +197,6 @@ def _fire(
             writer.setdefault(variable, clause.rule)
             values[variable] = value
         fired += firing
-        names.update([clause.rule for clause in firing])
     fired.sort(key=_PLACE)
     overridden.sort(key=_PLACE)
     return fired, tuple([clause.rule for clause in overridden]), conflicts, writer
@@ -275,7 +274,7 @@ def _outside(site: SiteMeaning, scope: Scope) -> list[Broken]:
 def _merged(acts: list[Act]) -> list[Act]:
     """Equal acts are one act, with the reasons of all."""
     found: dict[object, Act] = {}
-    for act in acts:
+    for act in {id(act): act for act in acts}.values():
         same = found.setdefault(act.identity, act)
         if same.reasons != act.reasons:
             found[act.identity] = replace(same, reasons=tuple(dict.fromkeys(same.reasons + act.reasons)))

@@ -121,10 +121,10 @@ def _rules(
     fields, now = event.fields, event.now
     fired: list[CompiledClause] = []
     overridden: list[CompiledClause] = []
-    names: set[str] = set()
     written: set[Variable] = set()
     conflicts = 0
     for number in range(len(kind.strata)):
+        names = {clause.rule for clause in fired}
         clauses, beaten = fire(event.kind, number, old, final, fields, now, names)
         overridden += beaten
         if not clauses:
@@ -138,7 +138,6 @@ def _rules(
                 written.add(variable)
                 final[variable] = value
         fired += clauses
-        names.update([clause.rule for clause in clauses])
     fired.sort(key=_RANK)
     overridden.sort(key=_RANK)
     return fired, overridden, conflicts
@@ -158,7 +157,7 @@ def _wanted(fired: list[CompiledClause], old: State, final: State, fields: Seen,
             placed += [(at, (which, Act(*which, why))) for at, (which, why) in zip(clause.order, acts, strict=True)]
     placed.sort(key=_PLACE)
     wanted: dict[Identity, Act] = {}
-    for _, (which, act) in placed:
+    for which, act in {id(pair): pair for _, pair in placed}.values():
         known = wanted.setdefault(which, act)
         if known.reasons != act.reasons:
             wanted[which] = Act(*which, tuple(dict.fromkeys(known.reasons + act.reasons)))

@@ -60,7 +60,7 @@ Computed: TypeAlias = Callable[[State, State, Seen, int], Value]
 Several: TypeAlias = Callable[[State, State, Seen, int], tuple[Value, ...]]
 Identity: TypeAlias = tuple[ActKind, str, tuple[tuple[str, Value], ...]]
 Reasons: TypeAlias = tuple[str, ...]
-Placed: TypeAlias = tuple[tuple[int, int], tuple[Identity, Act]]
+Placed: TypeAlias = tuple[int, tuple[Identity, Act]]
 Watches: TypeAlias = Callable[[State, Variables, Seen, int, dict[str, None], bool], None]
 """Runs the watches of a moment on the final variables and names what breaks; requirements only if they are judged."""
 
@@ -70,7 +70,7 @@ class CompiledClause:
     """A clause. `rank` is its rule's place in the program, `turn` its place in the stratum, `order` where its acts
     stand among those that leave.
 
-    `constant` are its acts where nothing in them is computed; else they are what `acts` gives, in the same order.
+    `constant` are its acts where nothing in them is computed, equal ones one object; else they are what `acts` gives.
     `outside` counts the computed arguments outside their types; None where no argument is computed.
     """
 
@@ -79,7 +79,7 @@ class CompiledClause:
     turn: int
     targets: tuple[Variable, ...]
     values: Several
-    order: tuple[tuple[int, int], ...]
+    order: tuple[int, ...]
     constant: tuple[Placed, ...] | None
     acts: Callable[[State, State, Seen, int], tuple[tuple[Identity, Reasons], ...]]
     outside: Callable[[State, State, Seen, int], int] | None
@@ -171,6 +171,7 @@ def _linked_kind(
     program: Program, kind: EventKind, names: _KindNames, functions: Mapping[str, Any], rank: Mapping[str, int]
 ) -> CompiledKind:
     info, strata = program.events[kind], program.strata[kind]
+    made: dict[Act, tuple[Identity, Act]] = {}
     return CompiledKind(
         possible=functions[names.possible],
         opens=info.opening is not Opening.JOINS,
@@ -186,7 +187,7 @@ def _linked_kind(
                     targets=tuple(write.variable for write in clause.writes),
                     values=functions[values],
                     order=tuple(_order(site) for site in clause.acts),
-                    constant=_constant(clause),
+                    constant=_constant(clause, made),
                     acts=functions[acts],
                     outside=None if outside is None else functions[outside],
                 )
@@ -200,18 +201,20 @@ def _linked_kind(
     )
 
 
-def _order(site: ActSite) -> tuple[int, int]:
-    return LEAVING_RANK[site.kind], site.place
+def _order(site: ActSite) -> int:
+    """Where an act stands among those that leave: by rank, then by place."""
+    return (LEAVING_RANK[site.kind] << 32) + site.place
 
 
-def _constant(clause: Clause) -> tuple[Placed, ...] | None:
+def _constant(clause: Clause, made: dict[Act, tuple[Identity, Act]]) -> tuple[Placed, ...] | None:
     placed: list[Placed] = []
     for site in clause.acts:
         args = tuple((name, value.value) for name, value in site.args if isinstance(value, Const))
         if len(args) < len(site.args) or not (site.reason is None or isinstance(site.reason, Const)):
             return None
         reasons = () if site.reason is None else (str(site.reason.value),)
-        placed.append((_order(site), ((site.kind, site.name, args), Act(site.kind, site.name, args, reasons))))
+        act = Act(site.kind, site.name, args, reasons)
+        placed.append((_order(site), made.setdefault(act, (act.identity, act))))
     return tuple(placed)
 
 

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from charter.dsl.program import Program, State
+from charter.dsl.types import EnumType
 from charter.engine.evaluator_program import Seen
 from charter.engine.evaluator_source import SCOPE, Fields, Source
 from charter.engine.rule_kernel_groups import Beaten, Group, Ordinal, Place, Rule, Signal, Whole
 
 Signals: TypeAlias = Callable[[State, State, Seen, int, set[str]], tuple[int, tuple[int, ...]]]
 """Gives the rules of a stratum that can fire, as bits from its first rule up, and the numbers of its signals."""
-_WIDTH = 24  # tables on one line
 
 
 def signals_of(stratum: Iterable[Group]) -> tuple[Signal, ...]:
@@ -27,12 +27,20 @@ def computed(source: Source, program: Program, place: Place, stratum: Sequence[G
     fields = dict(program.events[place[0]].fields)
     rules = [rule for group in stratum for rule in group]
     names = {signal: f"n{i}" for i, signal in enumerate(signals_of(stratum))}
-    lines = [f"{name} = {_number(source, fields, signal)}" for signal, name in names.items()]
-    lines.append(f"m = {source.constant((1 << len(rules)) - 1)}")
-    tables = [f"{source.constant(table)}[{names[signal]}]" for signal, table in _tables(rules).items()]
-    lines += [f"m &= {' & '.join(tables[i : i + _WIDTH])}" for i in range(0, len(tables), _WIDTH)]
+    types = dict.fromkeys(signal.type for signal in names if isinstance(signal, Ordinal))
+    ordinals = {type_: source.constant(_ordinals(type_)) for type_ in types}
+    lines = [f"{name} = {_number(source, fields, signal, ordinals)}" for signal, name in names.items()]
+    lines.append(f"m = {(1 << len(rules)) - 1:#x}")
+    lines += [_strike(source, names[signal], table) for signal, table in _tables(rules).items()]
     lines.append(f"return m, ({''.join(f'{name}, ' for name in names.values())})")
     return source.function(f"{SCOPE}, fired", lines)
+
+
+def _strike(source: Source, name: str, table: Sequence[int]) -> str:
+    """Strikes the rules that a signal does not let fire."""
+    if len(table) > 2:
+        return f"m &= {source.constant(table)}[{name}]"
+    return f"m &= {table[1]:#x} if {name} else {table[0]:#x}"
 
 
 def _tables(rules: Sequence[Rule]) -> Mapping[Signal, list[int]]:
@@ -53,12 +61,15 @@ def _numbers(signal: Signal) -> int:
     return len(signal.type.values) + 1 if isinstance(signal, Ordinal) else 2
 
 
-def _number(source: Source, fields: Fields, signal: Signal) -> str:
+def _number(source: Source, fields: Fields, signal: Signal, ordinals: Mapping[EnumType, str]) -> str:
     match signal:
         case Whole(expr):
             return source.number(expr, fields)
         case Ordinal(expr, type_):
-            numbers: Mapping[Any, int] = {None: 0} | {value: i for i, value in enumerate(type_.values, 1)}
-            return f"{source.constant(numbers)}[{source.expression(expr, fields)}]"
+            return f"{ordinals[type_]}[{source.expression(expr, fields)}]"
         case Beaten(rules):
             return f"(not {source.constant(frozenset(rules))}.isdisjoint(fired))"
+
+
+def _ordinals(type_: EnumType) -> Mapping[Any, int]:
+    return {None: 0} | {value: i for i, value in enumerate(type_.values, 1)}
