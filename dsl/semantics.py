@@ -83,7 +83,8 @@ def step(program: Program, state: State, event: Event) -> Outcome:
     scope = Scope(old, values, event.fields, event.now)
     fired, overridden, broken, written = _fire(meant, values, scope, event)
     rules = tuple([clause.rule for clause in fired])
-    broken += _out_of_range(program, values, written)
+    if written:
+        broken += _out_of_range(program, values, written)
     settles = bool(state[OVER])  # a settlement after the end: of it, only what it writes remains
     acts: tuple[Act, ...] = ()
     if not settles:
@@ -244,16 +245,15 @@ def _leave(program: Program, scope: Scope, fired: list[ClauseMeaning]) -> tuple[
     acts = _merged([site.fixed or _act(site, scope) for site in sites])
     outside = [broken for site in sites if site.computed for broken in _outside(site, scope)]
     kinds = {act.kind for act in acts}
-    if not kinds.isdisjoint(_ENDING):
+    if kinds <= _FREE:
+        return tuple(acts), outside
+    if ActKind.ESCALATE in kinds or ActKind.END in kinds:
         acts = [act for act in acts if act.kind not in (ActKind.ASK, ActKind.COLLECT)]
-    acts, excess = (acts, []) if kinds.isdisjoint(_BOUNDED) else _within_bounds(program, scope.old, acts)
-    excluded = [] if kinds.isdisjoint(_EXCLUDING) else _exclusions(program, acts)
-    return tuple(acts), outside + excluded + excess
+    acts, excess = _within_bounds(program, scope.old, acts)
+    return tuple(acts), outside + _exclusions(program, acts) + excess
 
 
-_ENDING = frozenset({ActKind.ESCALATE, ActKind.END})
-_BOUNDED = frozenset({ActKind.ASK, ActKind.CALL, ActKind.ESCALATE})
-_EXCLUDING = frozenset({ActKind.ESCALATE, ActKind.COLLECT, ActKind.END})
+_FREE = frozenset({ActKind.DISCLOSE, ActKind.SAY, ActKind.TIMER, ActKind.NOTE})  # nothing bounds or excludes these
 
 
 def _act(site: SiteMeaning, scope: Scope) -> Act:
@@ -273,8 +273,11 @@ def _outside(site: SiteMeaning, scope: Scope) -> list[Broken]:
 
 def _merged(acts: list[Act]) -> list[Act]:
     """Equal acts are one act, with the reasons of all."""
+    different = list({id(act): act for act in acts}.values())
+    if len(different) == 1:
+        return different
     found: dict[object, Act] = {}
-    for act in {id(act): act for act in acts}.values():
+    for act in different:
         same = found.setdefault(act.identity, act)
         if same.reasons != act.reasons:
             found[act.identity] = replace(same, reasons=tuple(dict.fromkeys(same.reasons + act.reasons)))
@@ -349,7 +352,7 @@ def _observe(
         if moment in watches:
             at(moment, scope)
     for act in acts:
-        moment = act.kind.value, act.name
+        moment = act.kind, act.name
         if moment in watches:
             at(moment, Scope(scope.old, values, dict(act.args), scope.now))
     if FINISHED in watches:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from operator import itemgetter
 from signal import SIG_BLOCK, SIG_SETMASK, SIGINT, pthread_sigmask
-from typing import Any
+from typing import Any, NamedTuple
 
 from durable_rules_engine import (
     assert_fact,
@@ -32,6 +32,7 @@ from charter.engine.rule_kernel_groups import (
     Group,
     Loaded,
     Place,
+    Rule,
     Signal,
     groups_of,
     property_name,
@@ -82,19 +83,28 @@ def _try(program: Program, sender: Any) -> None:
         sender.send(None)
 
 
+class _Part(NamedTuple):
+    """What a rule adds to a message: a form for the numbers that `picked` picks. `full` is what comes of it where they
+    are those that let the rule fire."""
+
+    picked: Callable[[tuple[int, ...]], Any]
+    firing: Any
+    full: str
+    form: str
+
+
 @dataclass(frozen=True, slots=True)
 class _Group:
     """A group, loaded: how its messages begin, and what the names that answer mean.
 
-    `start` is the bit of its first rule in the stratum. What a rule adds to a message stands by its bit from there: a
-    form, and what picks the numbers that go into it.
+    `start` is the bit of its first rule in the stratum; `parts` are by the bit that a rule has from there.
     """
 
     handle: int
     start: int
     every: int
     opening: str
-    parts: Mapping[int, tuple[str, Callable[[tuple[int, ...]], Any]]]
+    parts: Mapping[int, _Part]
     meaning: Mapping[str, tuple[tuple[CompiledClause, ...], bool]]
     sentinel: str
 
@@ -181,8 +191,9 @@ def messages(group: _Group, bits: int, numbers: tuple[int, ...]) -> list[str]:
     while bits:
         message = group.opening
         for _ in range(MESSAGE_RULES):
-            form, picked = group.parts[bits & -bits]
-            message += form % picked(numbers)
+            picked, firing, full, form = group.parts[bits & -bits]
+            found = picked(numbers)
+            message += full if found == firing else form % found
             bits &= bits - 1
             if not bits:
                 break
@@ -259,10 +270,7 @@ def _group(
         start=start,
         every=(1 << len(group)) - 1,
         opening=f'{{"sid":1,"id":1,"{GATE}":{at.gate}',
-        parts={
-            1 << i: (f',"{property_name(i)}":1' + "%d" * len(rule.leaf), _picking([index[s] for s, _ in rule.leaf]))
-            for i, rule in enumerate(group)
-        },
+        parts={1 << i: _part(rule, f',"{property_name(i)}":1', index) for i, rule in enumerate(group)},
         meaning={
             name: (tuple(stratum[i] for i in rule.positions), rule.fires)
             for name, rule in zip(at.names, group, strict=True)
@@ -271,6 +279,10 @@ def _group(
     )
 
 
-def _picking(places: Sequence[int]) -> Callable[[tuple[int, ...]], Any]:
-    """What picks the numbers at these places."""
-    return itemgetter(*places) if places else lambda _: ()
+def _part(rule: Rule, opening: str, index: Mapping[Signal, int]) -> _Part:
+    form = opening + "%d" * len(rule.leaf)
+    firing = tuple(number for _, number in rule.leaf)
+    if len(rule.leaf) == 0:
+        return _Part(lambda _: (), firing, form, form)
+    picked = itemgetter(*(index[signal] for signal, _ in rule.leaf))  # of one place it picks the number itself
+    return _Part(picked, firing if len(firing) > 1 else firing[0], form % firing, form)
