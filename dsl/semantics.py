@@ -197,8 +197,7 @@ def _fire(
                 conflicts.append(Broken(NO_CONFLICT, f"{rules} write different values to `{variable}`"))
             writer.setdefault(variable, clause.rule)
             values[variable] = value
-        fired += firing
-    fired.sort(key=_PLACE)
+        fired = sorted(fired + firing, key=_PLACE) if fired else firing
     overridden.sort(key=_PLACE)
     return fired, tuple([clause.rule for clause in overridden]), conflicts, writer
 
@@ -241,7 +240,8 @@ def _leave(program: Program, scope: Scope, fired: list[ClauseMeaning]) -> tuple[
     sites = [site for clause in fired for site in clause.acts]
     if not sites:
         return (), []
-    sites.sort(key=_PLACE)
+    first = {id(site.fixed or site): site for site in reversed(sites)}  # equal fixed acts are one object
+    sites = sorted(first.values(), key=_PLACE)
     acts = _merged([site.fixed or _act(site, scope) for site in sites])
     outside = [broken for site in sites if site.computed for broken in _outside(site, scope)]
     kinds = {act.kind for act in acts}
@@ -273,11 +273,8 @@ def _outside(site: SiteMeaning, scope: Scope) -> list[Broken]:
 
 def _merged(acts: list[Act]) -> list[Act]:
     """Equal acts are one act, with the reasons of all."""
-    different = list({id(act): act for act in acts}.values())
-    if len(different) == 1:
-        return different
     found: dict[object, Act] = {}
-    for act in different:
+    for act in acts:
         same = found.setdefault(act.identity, act)
         if same.reasons != act.reasons:
             found[act.identity] = replace(same, reasons=tuple(dict.fromkeys(same.reasons + act.reasons)))

@@ -32,14 +32,13 @@ from charter.engine.evaluator_program import (
     CompiledKind,
     Evaluator,
     Identity,
-    Placed,
     Seen,
     Variables,
 )
 
 
 class Fire(Protocol):
-    """Decides one stratum: the clauses that fire, and those whose guard holds but are overridden, in any order.
+    """Decides one stratum: the clauses that fire, and those whose guard holds but are overridden, in their order.
 
     `fired` are the rules that fired in earlier strata.
     """
@@ -130,34 +129,31 @@ def _rules(
         if not clauses:
             continue
         # All read what stood before the stratum, so every value is computed before the first is written.
-        writing = sorted([clause for clause in clauses if clause.targets], key=_TURN)
-        writes = [(clause, clause.values(old, final, fields, now)) for clause in writing]
+        writes = [(clause, clause.values(old, final, fields, now)) for clause in clauses if clause.targets]
         for clause, values in writes:
             for variable, value in zip(clause.targets, values, strict=True):
                 conflicts += variable in written and final[variable] != value
                 written.add(variable)
                 final[variable] = value
-        fired += clauses
-    fired.sort(key=_RANK)
+        fired = sorted([*fired, *clauses], key=_RANK) if fired else [*clauses]
     overridden.sort(key=_RANK)
     return fired, overridden, conflicts
 
 
-_RANK, _TURN, _PLACE = attrgetter("rank"), attrgetter("turn"), itemgetter(0)
+_RANK, _PLACE = attrgetter("rank"), itemgetter(0)
 
 
 def _wanted(fired: list[CompiledClause], old: State, final: State, fields: Seen, now: int) -> Iterable[Act]:
     """The acts of these clauses in leaving order, equal ones merged at the place of the first."""
-    placed: list[Placed] = []
+    constant = [placed for clause in fired for placed in clause.constant]
+    placed = list({id(placed[1]): placed for placed in reversed(constant)}.values())  # the first of equal ones
     for clause in fired:
-        if clause.constant is not None:
-            placed += clause.constant
-        else:
+        if clause.acts is not None:
             acts = clause.acts(old, final, fields, now)
             placed += [(at, (which, Act(*which, why))) for at, (which, why) in zip(clause.order, acts, strict=True)]
     placed.sort(key=_PLACE)
     wanted: dict[Identity, Act] = {}
-    for which, act in {id(pair): pair for _, pair in placed}.values():
+    for _, (which, act) in placed:
         known = wanted.setdefault(which, act)
         if known.reasons != act.reasons:
             wanted[which] = Act(*which, tuple(dict.fromkeys(known.reasons + act.reasons)))

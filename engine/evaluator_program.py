@@ -67,21 +67,19 @@ Watches: TypeAlias = Callable[[State, Variables, Seen, int, dict[str, None], boo
 
 @dataclass(frozen=True, slots=True)
 class CompiledClause:
-    """A clause. `rank` is its rule's place in the program, `turn` its place in the stratum, `order` where its acts
-    stand among those that leave.
+    """A clause. `rank` is its rule's place in the program, `order` where its acts stand among those that leave.
 
-    `constant` are its acts where nothing in them is computed, equal ones one object; else they are what `acts` gives.
+    `constant` are its acts if nothing in them is computed, equal ones one object; else `acts` gives them.
     `outside` counts the computed arguments outside their types; None where no argument is computed.
     """
 
     rule: str
     rank: int
-    turn: int
     targets: tuple[Variable, ...]
     values: Several
     order: tuple[int, ...]
-    constant: tuple[Placed, ...] | None
-    acts: Callable[[State, State, Seen, int], tuple[tuple[Identity, Reasons], ...]]
+    constant: tuple[Placed, ...]
+    acts: Callable[[State, State, Seen, int], tuple[tuple[Identity, Reasons], ...]] | None
     outside: Callable[[State, State, Seen, int], int] | None
 
 
@@ -157,11 +155,12 @@ def _initial(program: Program, lifetime: Lifetime) -> Mapping[Variable, Value]:
 
 @dataclass(frozen=True, slots=True)
 class _KindNames:
-    """The names of one kind's functions; of a clause, those of its values, its acts and what is outside, if any."""
+    """The names of one kind's functions; of a clause, those of its values, its acts if something in them is computed,
+    and what of them may be outside their types."""
 
     possible: str
     arrive: str
-    strata: tuple[tuple[tuple[str, str, str | None], ...], ...]
+    strata: tuple[tuple[tuple[str, str | None, str | None], ...], ...]
     out_of_range: str
     arrived: str
     changed: str
@@ -183,15 +182,14 @@ def _linked_kind(
                 CompiledClause(
                     rule=clause.rule,
                     rank=rank[clause.rule],
-                    turn=turn,
                     targets=tuple(write.variable for write in clause.writes),
                     values=functions[values],
                     order=tuple(_order(site) for site in clause.acts),
-                    constant=_constant(clause, made),
-                    acts=functions[acts],
+                    constant=tuple(_constant(clause, made)) if acts is None else (),
+                    acts=None if acts is None else functions[acts],
                     outside=None if outside is None else functions[outside],
                 )
-                for turn, (clause, (values, acts, outside)) in enumerate(zip(stratum, own, strict=True))
+                for clause, (values, acts, outside) in zip(stratum, own, strict=True)
             )
             for stratum, own in zip(strata, names.strata, strict=True)
         ),
@@ -206,16 +204,12 @@ def _order(site: ActSite) -> int:
     return (LEAVING_RANK[site.kind] << 32) + site.place
 
 
-def _constant(clause: Clause, made: dict[Act, tuple[Identity, Act]]) -> tuple[Placed, ...] | None:
-    placed: list[Placed] = []
+def _constant(clause: Clause, made: dict[Act, tuple[Identity, Act]]) -> Iterable[Placed]:
     for site in clause.acts:
         args = tuple((name, value.value) for name, value in site.args if isinstance(value, Const))
-        if len(args) < len(site.args) or not (site.reason is None or isinstance(site.reason, Const)):
-            return None
-        reasons = () if site.reason is None else (str(site.reason.value),)
+        reasons = (str(site.reason.value),) if isinstance(site.reason, Const) else ()
         act = Act(site.kind, site.name, args, reasons)
-        placed.append((_order(site), made.setdefault(act, (act.identity, act))))
-    return tuple(placed)
+        yield _order(site), made.setdefault(act, (act.identity, act))
 
 
 # --- functions -------------------------------------------------------------------------------------------------------
@@ -247,8 +241,11 @@ def _tuple_of(source: Source, parts: Sequence[str]) -> str:
     return source.function(SCOPE, [f"return ({''.join(f'{part}, ' for part in parts)})"])
 
 
-def _clause(source: Source, clause: Clause, fields: Fields) -> tuple[str, str, str | None]:
+def _clause(source: Source, clause: Clause, fields: Fields) -> tuple[str, str | None, str | None]:
     values = _tuple_of(source, [source.expression(write.value, fields) for write in clause.writes])
+    inside = [value for site in clause.acts for value in (*dict(site.args).values(), site.reason)]
+    if all(value is None or isinstance(value, Const) for value in inside):
+        return values, None, None
     acts = _tuple_of(source, [_act(source, site, fields) for site in clause.acts])
     return values, acts, _outside(source, clause, fields)
 

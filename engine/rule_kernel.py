@@ -6,7 +6,7 @@ timers. A group of rules has run to quiescence if its sentinel fired last, once;
 """
 
 import multiprocessing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from operator import itemgetter
@@ -105,21 +105,18 @@ class _Group:
     every: int
     opening: str
     parts: Mapping[int, _Part]
-    meaning: Mapping[str, tuple[tuple[CompiledClause, ...], bool]]
+    meaning: Mapping[str, tuple[tuple[int, ...], bool]]
     sentinel: str
 
 
 @dataclass(frozen=True, slots=True)
 class _Stratum:
-    """The groups of a stratum, and what computes their signals, of which there are `count`.
+    """The clauses of a stratum, its groups, and what computes their signals, of which there are `count`."""
 
-    `repeats`: a clause has several rules, of which more than one may fire.
-    """
-
+    clauses: tuple[CompiledClause, ...]
+    groups: tuple[_Group, ...]
     signals: Signals
     count: int
-    groups: tuple[_Group, ...]
-    repeats: bool
 
 
 class RuleKernel:
@@ -152,29 +149,28 @@ class RuleKernel:
         fired: set[str],
         /,
     ) -> tuple[Sequence[CompiledClause], Sequence[CompiledClause]]:
-        fires: list[CompiledClause] = []
-        beaten: list[CompiledClause] = []
         here = self._strata[kind, stratum]
         can_fire, numbers = here.signals(old, final, fields, now, fired)
         if not can_fire:
-            return fires, beaten
+            return (), ()
+        fires: list[int] = []
+        beaten: list[int] = []
         for group in here.groups:
             bits = can_fire >> group.start & group.every
             if not bits:
                 continue
             for name in _ask(group, bits, numbers):
-                clauses, firing = group.meaning[name]
+                positions, firing = group.meaning[name]
                 if firing:
-                    fires += clauses
+                    fires += positions
                 else:
-                    beaten += clauses
-        if here.repeats:
-            return _once(fires), _once(beaten)
-        return fires, beaten
+                    beaten += positions
+        return _clauses(here, fires), _clauses(here, beaten) if beaten else ()
 
 
-def _once(clauses: Sequence[CompiledClause]) -> Sequence[CompiledClause]:
-    return list({clause.turn: clause for clause in clauses}.values())
+def _clauses(stratum: _Stratum, positions: Sequence[int]) -> Sequence[CompiledClause]:
+    """Each once, as one that can hold in several ways has several rules."""
+    return [stratum.clauses[i] for i in sorted(set(positions))]
 
 
 def _ask(group: _Group, bits: int, numbers: tuple[int, ...]) -> list[str]:
@@ -230,11 +226,6 @@ def _answers(group: _Group, message: str) -> list[str]:
 # --- loading ---------------------------------------------------------------------------------------------------------
 
 
-def _repeats(groups: Iterable[_Group]) -> bool:
-    turns = [clause.turn for group in groups for clauses, _ in group.meaning.values() for clause in clauses]
-    return len(turns) > len(set(turns))
-
-
 def _loaded(program: Program, evaluator: Evaluator) -> Mapping[Place, _Stratum]:
     """Creates the rulesets of the program, and compiles what computes their signals."""
     grouped = groups_of(program)
@@ -246,35 +237,25 @@ def _loaded(program: Program, evaluator: Evaluator) -> Mapping[Place, _Stratum]:
     standing = iter(places)
     loaded = {}
     for (kind, number), stratum in grouped.items():
-        clauses = evaluator.kinds[kind].strata[number]
         index = {signal: i for i, signal in enumerate(signals_of(stratum))}
         starts = accumulate((len(group) for group in stratum), initial=0)
-        groups = tuple(
-            _group(group, next(standing), start, handles, clauses, index)
-            for group, start in zip(stratum, starts, strict=False)
+        loaded[kind, number] = _Stratum(
+            clauses=evaluator.kinds[kind].strata[number],
+            groups=tuple(_group(group, next(standing), next(starts), handles, index) for group in stratum),
+            signals=functions[names[kind, number]],
+            count=len(index),
         )
-        loaded[kind, number] = _Stratum(functions[names[kind, number]], len(index), groups, _repeats(groups))
     return loaded
 
 
-def _group(
-    group: Group,
-    at: Loaded,
-    start: int,
-    handles: Sequence[int],
-    stratum: Sequence[CompiledClause],
-    index: Mapping[Signal, int],
-) -> _Group:
+def _group(group: Group, at: Loaded, start: int, handles: Sequence[int], index: Mapping[Signal, int]) -> _Group:
     return _Group(
         handle=handles[at.ruleset],
         start=start,
         every=(1 << len(group)) - 1,
         opening=f'{{"sid":1,"id":1,"{GATE}":{at.gate}',
         parts={1 << i: _part(rule, f',"{property_name(i)}":1', index) for i, rule in enumerate(group)},
-        meaning={
-            name: (tuple(stratum[i] for i in rule.positions), rule.fires)
-            for name, rule in zip(at.names, group, strict=True)
-        },
+        meaning={name: (rule.positions, rule.fires) for name, rule in zip(at.names, group, strict=True)},
         sentinel=at.sentinel,
     )
 
