@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import reduce
-from operator import or_
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
 from charter.dsl.evaluate import Meaning, Shared, meaning
 from charter.dsl.program import (
+    CHANGES,
     LEAVING_RANK,
+    SETTLED,
     Act,
     ActKind,
     ActSite,
@@ -31,6 +31,7 @@ from charter.dsl.program import (
     State,
     Variable,
     Watch,
+    arrival,
     type_of,
     unchecked,
 )
@@ -64,7 +65,6 @@ class ClauseMeaning:
     acts: tuple[SiteMeaning, ...]
 
 
-Answers: TypeAlias = Mapping[Value, int]
 Question: TypeAlias = tuple[Expr, Value]  # what to look at, and what it must be
 
 
@@ -81,14 +81,14 @@ class Guard:
 class Stratum:
     """The clauses of a stratum by their guards, a bit for each, from the first up.
 
-    A question that several guards ask is asked once. Its answers say which guards it leaves, and what any other answer
-    leaves; of a variable with few values they are complete.
+    What several guards look at is looked at once: a variable of few values, each with the guards that it leaves, or
+    any other condition, with those that it leaves where it holds and where it does not.
     """
 
     clauses: tuple[ClauseMeaning, ...]
     guards: tuple[Guard, ...]
-    variables: tuple[tuple[Variable, Answers], ...]
-    questions: tuple[tuple[Meaning, Answers, int], ...]
+    variables: tuple[tuple[Variable, Mapping[Value, int]], ...]
+    conditions: tuple[tuple[Meaning, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,11 @@ class ProgramMeaning:
     arrives: Mapping[EventKind, tuple[tuple[Variable, Meaning], ...]]
     strata: Mapping[EventKind, tuple[Stratum, ...]]
     watches: Mapping[Seen, tuple[WatchMeaning, ...]]
+    before_acts: Mapping[EventKind, tuple[Seen, ...]]  # the moments that are watched until acts leave
     waiting: Meaning
+
+
+ATTEMPT = EventKind("attempt")  # no event, but something to judge what acts would break
 
 
 def meaning_of(program: Program) -> ProgramMeaning:
@@ -138,6 +142,10 @@ def _meaning_of(program: Program) -> ProgramMeaning:
             moment: tuple(_watch(requirement, watch, shared) for requirement, watch in watches)
             for moment, watches in program.watches.items()
         },
+        before_acts={
+            kind: tuple(moment for moment in (arrival(kind), CHANGES, SETTLED) if moment in program.watches)
+            for kind in (*program.events, ATTEMPT)
+        },
         waiting=meaning(program.waiting, shared),
     )
 
@@ -149,31 +157,25 @@ def _stratum(program: Program, stratum: tuple[Clause, ...], shared: Shared, acts
         first = frozenset(question for question in asked if not _relies(question[0]))
         then = tuple(question for question in asked if _relies(question[0]))
         guards.setdefault((first, then), []).append(turn)
-    every = (1 << len(guards)) - 1
-    wanting: dict[Expr, dict[Value, int]] = {}
+    left: dict[Expr, dict[Value, int]] = {}  # by what is looked at, and what it is: the guards that go on
     for place, (first, _) in enumerate(guards):
-        for question, answer in first:
-            bits = wanting.setdefault(question, {})
-            bits[answer] = bits.get(answer, 0) | 1 << place
-    variables, questions = [], []
-    for question, wanted in wanting.items():
-        left = every & ~reduce(or_, wanted.values())
-        answers = {
-            answer: every & ~reduce(or_, [bits for other, bits in wanted.items() if other != answer], 0)
-            for answer in wanted
-        }
-        if isinstance(question, Read) and not question.old and (values := _few(question.type)):
-            variables.append((question.variable, dict.fromkeys(values, left) | answers))
-        else:
-            questions.append((meaning(question, shared), answers, left))
+        for looked_at, wanted in first:
+            answers = left.setdefault(looked_at, dict.fromkeys(_few(type_of(looked_at)), (1 << len(guards)) - 1))
+            for answer in answers:
+                if answer != wanted:
+                    answers[answer] &= ~(1 << place)
     return Stratum(
         tuple(_clause(program, clause, shared, acts) for clause in stratum),
         tuple(
-            Guard(turns, tuple((meaning(question, shared), answer) for question, answer in then))
+            Guard(turns, tuple((meaning(looked_at, shared), wanted) for looked_at, wanted in then))
             for (_, then), turns in guards.items()
         ),
-        tuple(variables),
-        tuple(questions),
+        tuple((read.variable, answers) for read, answers in left.items() if _is_variable(read)),
+        tuple(
+            (meaning(condition, shared), answers[True], answers[False])
+            for condition, answers in left.items()
+            if not _is_variable(condition)
+        ),
     )
 
 
@@ -189,6 +191,10 @@ def _few(type_: Type) -> tuple[Value, ...]:
             return few and (None, *few)
         case _:
             return ()
+
+
+def _is_variable(expr: Expr) -> TypeGuard[Read]:
+    return isinstance(expr, Read) and not expr.old
 
 
 def _relies(expr: Expr) -> bool:
@@ -219,8 +225,8 @@ def _conditions(guard: Expr) -> list[Expr]:
 def _question(condition: Expr) -> Question:
     """What to look at, and what it must be for the condition to hold."""
     match condition:
-        case Compare(Comparison.EQ, left, Const(value)) | Compare(Comparison.EQ, Const(value), left):
-            return left, value
+        case Compare(Comparison.EQ, Read(old=False) as read, Const(value)) if value in _few(read.type):
+            return read, value
         case Not(of):
             return of, False
         case _:

@@ -609,9 +609,10 @@ class Program:
 
     def once(self, make: Callable[["Program"], _Made]) -> _Made:
         """What `make` makes of the program: made once, and no part of a copy."""
-        if make not in self._made:
-            self._made[make] = make(self)
-        return cast(_Made, self._made[make])
+        found = self._made.get(make)
+        if found is None:
+            found = self._made[make] = make(self)
+        return cast("_Made", found)
 
     @cached_property
     def _made(self) -> dict[Callable[["Program"], object], object]:

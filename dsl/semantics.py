@@ -13,9 +13,8 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from charter.dsl.evaluate import Scope, number
-from charter.dsl.meaning import ClauseMeaning, ProgramMeaning, SiteMeaning, Stratum, meaning_of
+from charter.dsl.meaning import ATTEMPT, ClauseMeaning, ProgramMeaning, SiteMeaning, Stratum, meaning_of
 from charter.dsl.program import (
-    CHANGES,
     CLOSING,
     FINISHED,
     IN_RANGE,
@@ -23,20 +22,17 @@ from charter.dsl.program import (
     NO_EXCLUDED,
     OVER,
     SAFE_STOPS,
-    SETTLED,
     TURN_OPEN,
     WITHIN_BOUNDS,
     Act,
     ActKind,
     Event,
-    EventKind,
     Opening,
     Program,
     Role,
     Seen,
     State,
     Variable,
-    arrival,
     exhausted,
     tried,
     used,
@@ -127,7 +123,7 @@ def trusted(program: Program, state: State, event: Event) -> bool:
 def attempt(program: Program, state: State, act: Act, now: int) -> tuple[Broken, ...]:
     """What would be broken if the rules did `act` now, all else unchanged; nothing happens."""
     acts, excess = _within_bounds(program, state, [act])
-    nothing, values = Event(EventKind("attempt"), {}, now), dict(state)
+    nothing, values = Event(ATTEMPT, {}, now), dict(state)
     scope = Scope(state, values, nothing.fields, now)
     broken = _observe(meaning_of(program), values, scope, nothing, tuple(acts), judged=True, closes=False)
     return (*excess, *broken)
@@ -203,16 +199,16 @@ def _fire(
 
 
 def _holding(stratum: Stratum, scope: Scope) -> list[ClauseMeaning]:
-    """The clauses whose guards hold, in their order: those of the guards that every answer leaves."""
+    """The clauses whose guards hold, in their order: those of the guards that all that is looked at leaves."""
     left, final = (1 << len(stratum.guards)) - 1, scope.final
     for variable, answers in stratum.variables:
         left &= answers[final[variable]]
-    for question, answers, others in stratum.questions:
-        left &= answers.get(question(scope), others)
+    for condition, yes, no in stratum.conditions:
+        left &= yes if condition(scope) else no
     turns: list[int] = []
     while left:
         guard = stratum.guards[(left & -left).bit_length() - 1]
-        if not guard.then or all(question(scope) == answer for question, answer in guard.then):
+        if not guard.then or all(looked_at(scope) == wanted for looked_at, wanted in guard.then):
             turns += guard.turns
         left &= left - 1
     turns.sort()
@@ -273,6 +269,8 @@ def _outside(site: SiteMeaning, scope: Scope) -> list[Broken]:
 
 def _merged(acts: list[Act]) -> list[Act]:
     """Equal acts are one act, with the reasons of all."""
+    if len(acts) == 1:
+        return acts
     found: dict[object, Act] = {}
     for act in acts:
         same = found.setdefault(act.identity, act)
@@ -345,9 +343,8 @@ def _observe(
                 broken.setdefault(watch.requirement, Broken(watch.requirement, detail))
             values.update([(variable, value(scope)) for variable, value in watch.updates])
 
-    for moment in (arrival(event.kind), CHANGES, SETTLED):
-        if moment in watches:
-            at(moment, scope)
+    for moment in meant.before_acts[event.kind]:
+        at(moment, scope)
     for act in acts:
         moment = act.kind, act.name
         if moment in watches:

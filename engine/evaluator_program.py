@@ -9,6 +9,7 @@ from charter.dsl.program import (
     LEAVING_RANK,
     SAFE_STOPS,
     TRUE,
+    TURN_OPEN,
     Act,
     ActKind,
     ActSite,
@@ -85,7 +86,7 @@ class CompiledClause:
 
 @dataclass(frozen=True, slots=True)
 class CompiledKind:
-    """What a step on one kind of event needs. `out_of_range` counts; `changed` runs the watches on all that changed."""
+    """What a step on one kind of event needs. `out_of_range` counts; `before` are its watches until acts leave."""
 
     possible: Computed
     opens: bool  # a turn, with resets, where none is open
@@ -94,21 +95,19 @@ class CompiledKind:
     arrive: Several
     strata: tuple[tuple[CompiledClause, ...], ...]
     out_of_range: Callable[[State], int]
-    arrived: Watches
-    changed: Watches
+    before: tuple[Watches, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluator:
     """A program, compiled."""
 
-    resets: Mapping[Variable, Value]  # of every step
-    turn_resets: Mapping[Variable, Value]  # of a step that opens a turn
+    resets: Mapping[Variable, Value]  # of every step, after which the turn is open
+    opening: Mapping[Variable, Value]  # of a step that opens a turn
     kinds: Mapping[EventKind, CompiledKind]
-    settled: Watches
     leaving: Mapping[tuple[ActKind, str], Watches]
-    finished: Watches
-    closing: Watches
+    finished: tuple[Watches, ...]
+    closing: tuple[Watches, ...]
     waiting: Computed
     uses: Mapping[str, int]
     tries: Mapping[str, int]  # of queues
@@ -120,24 +119,22 @@ def compiled(program: Program) -> Evaluator:
     """The program, compiled."""
     source = Source(program)
     watches = {moment: _watches(source, seen) for moment, seen in _by_moment(program).items()}
-    watches |= {moment: _watches(source, ()) for moment in (Settled(), Finished(), Closing()) if moment not in watches}
     kinds = {kind: _kind(source, program, kind, info, watches) for kind, info in program.events.items()}
     waiting = _returning(source, program.waiting, None)
     functions = source.compiled()
     rank = {rule: i for i, rule in enumerate(program.rules)}
     return Evaluator(
-        resets=_initial(program, Lifetime.STEP),
-        turn_resets=_initial(program, Lifetime.TURN),
+        resets={**_initial(program, Lifetime.STEP), TURN_OPEN: True},
+        opening={**_initial(program, Lifetime.STEP), **_initial(program, Lifetime.TURN), TURN_OPEN: True},
         kinds={kind: _linked_kind(program, kind, names, functions, rank) for kind, names in kinds.items()},
-        settled=functions[watches[Settled()]],
         leaving={
             (moment.kind, name): functions[function]
             for moment, function in watches.items()
             if isinstance(moment, Leaving)
             for name in moment.names
         },
-        finished=functions[watches[Finished()]],
-        closing=functions[watches[Closing()]],
+        finished=tuple(functions[name] for moment, name in watches.items() if moment == Finished()),
+        closing=tuple(functions[name] for moment, name in watches.items() if moment == Closing()),
         waiting=functions[waiting],
         uses={n: a.uses for n, a in program.agents.items()} | {n: t.uses for n, t in program.tools.items()},
         tries={name: queue.uses for name, queue in program.queues.items()},
@@ -162,8 +159,7 @@ class _KindNames:
     arrive: str
     strata: tuple[tuple[tuple[str, str | None, str | None], ...], ...]
     out_of_range: str
-    arrived: str
-    changed: str
+    before: tuple[str, ...]
 
 
 def _linked_kind(
@@ -194,8 +190,7 @@ def _linked_kind(
             for stratum, own in zip(strata, names.strata, strict=True)
         ),
         out_of_range=functions[names.out_of_range],
-        arrived=functions[names.arrived],
-        changed=functions[names.changed],
+        before=tuple(functions[name] for name in names.before),
     )
 
 
@@ -222,14 +217,18 @@ def _kind(
     strata = program.strata[kind]
     written = {write.variable for stratum in strata for clause in stratum for write in clause.writes}
     arriving = {variable for variable, _ in info.arrives}
-    arrived = watches.get(Arrival(frozenset({kind})))
+    changes = [(r, w) for r, w in _owned(program) if _is_change(w.moment, written)]
+    before = (
+        watches.get(Arrival(frozenset({kind}))),
+        _watches(source, changes) if changes else None,
+        watches.get(Settled()),
+    )
     return _KindNames(
         possible=_returning(source, info.possible, fields),
         arrive=_tuple_of(source, [source.expression(value, fields) for _, value in info.arrives]),
         strata=tuple(tuple(_clause(source, clause, fields) for clause in stratum) for stratum in strata),
         out_of_range=_range(source, program, [name for name in program.variables if name in written | arriving]),
-        arrived=arrived if arrived is not None else _watches(source, ()),
-        changed=_watches(source, [(r, w) for r, w in _owned(program) if _is_change(w.moment, written)]),
+        before=tuple(name for name in before if name is not None),
     )
 
 

@@ -170,31 +170,33 @@ class RuleKernel:
 
 def _clauses(stratum: _Stratum, positions: Sequence[int]) -> Sequence[CompiledClause]:
     """Each once, as one that can hold in several ways has several rules."""
-    return [stratum.clauses[i] for i in sorted(set(positions))]
+    ordered = sorted(set(positions)) if len(positions) > 1 else positions
+    return [stratum.clauses[i] for i in ordered]
 
 
 def _ask(group: _Group, bits: int, numbers: tuple[int, ...]) -> list[str]:
     """The rules that fire, of those with these bits."""
+    names: list[str] = []
     try:
-        return [name for message in messages(group, bits, numbers) for name in _answers(group, message)]
+        while bits:
+            message, bits = told(group, bits, numbers)
+            names += _answers(group, message)
     except (error, MemoryError) as failure:
         raise KernelFault(str(failure) or "the library ran out of memory") from failure
+    return names
 
 
-def messages(group: _Group, bits: int, numbers: tuple[int, ...]) -> list[str]:
-    """What tells the library of the rules with these bits."""
-    told = []
-    while bits:
-        message = group.opening
-        for _ in range(MESSAGE_RULES):
-            picked, firing, full, form = group.parts[bits & -bits]
-            found = picked(numbers)
-            message += full if found == firing else form % found
-            bits &= bits - 1
-            if not bits:
-                break
-        told.append(message + "}")
-    return told
+def told(group: _Group, bits: int, numbers: tuple[int, ...]) -> tuple[str, int]:
+    """A message that tells of the first rules with these bits, and the bits of the others."""
+    message = group.opening
+    for _ in range(MESSAGE_RULES):
+        picked, firing, full, form = group.parts[bits & -bits]
+        found = picked(numbers)
+        message += full if found == firing else form % found
+        bits &= bits - 1
+        if not bits:
+            break
+    return message + "}", bits
 
 
 def _answers(group: _Group, message: str) -> list[str]:

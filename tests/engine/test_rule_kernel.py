@@ -45,7 +45,7 @@ from charter.dsl.program import (
 from charter.dsl.semantics import step
 from charter.dsl.types import BOOL, ID, INT64_MAX, INT64_MIN, IntType, OptionalType, Value
 from charter.engine.evaluator_source import Source
-from charter.engine.rule_kernel import KernelFault, RuleKernel, load, messages
+from charter.engine.rule_kernel import KernelFault, RuleKernel, load, told
 from charter.engine.rule_kernel_groups import (
     GATE,
     GROUP_RULES,
@@ -212,16 +212,17 @@ def test_a_message_tells_only_of_rules_that_can_fire_and_what_they_test() -> Non
     ((group,),) = (stratum.groups for stratum in kernel._strata.values())
     (signals,) = (stratum.signals for stratum in kernel._strata.values())
 
-    def told(**facts: Value) -> list[int]:
+    def numbers(**facts: Value) -> list[int]:
         state = {**made.initial, **{Variable(name): value for name, value in facts.items()}}
-        (message,) = messages(group, *signals(state, state, {"level": 7}, 0, set()))
+        message, left = told(group, *signals(state, state, {"level": 7}, 0, set()))
+        assert left == 0
         return [value for name, value in json.loads(message).items() if name.startswith("p")]
 
-    assert told(count=5) == told(mood="calm", count=5) == [1]
-    assert told(flag=True, mood="cross", count=5) == [1]
-    assert told(flag=True, mood="calm", count=5) == [1111, 1]
-    assert told(flag=True, count=8) == [110, 1]
-    assert told(other=True) == [11, 1]
+    assert numbers(count=5) == numbers(mood="calm", count=5) == [1]
+    assert numbers(flag=True, mood="cross", count=5) == [1]
+    assert numbers(flag=True, mood="calm", count=5) == [1111, 1]
+    assert numbers(flag=True, count=8) == [110, 1]
+    assert numbers(other=True) == [11, 1]
 
 
 def test_the_library_decides_not_what_was_said_to_be_able_to_fire() -> None:
