@@ -7,8 +7,10 @@ from typing import TypeAlias, TypeGuard
 from charter.dsl.evaluate import Meaning, Shared, meaning
 from charter.dsl.program import (
     CHANGES,
+    FALSE,
     LEAVING_RANK,
     SETTLED,
+    TRUE,
     Act,
     ActKind,
     ActSite,
@@ -82,13 +84,13 @@ class Stratum:
     """The clauses of a stratum by their guards, a bit for each, from the first up.
 
     What several guards look at is looked at once: a variable of few values, each with the guards that it leaves, or
-    any other condition, with those that it leaves where it holds and where it does not.
+    any other condition, with the guards that ask for it, those that it leaves where it holds, and where it does not.
     """
 
     clauses: tuple[ClauseMeaning, ...]
     guards: tuple[Guard, ...]
     variables: tuple[tuple[Variable, Mapping[Value, int]], ...]
-    conditions: tuple[tuple[Meaning, int, int], ...]
+    conditions: tuple[tuple[Meaning, int, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +99,8 @@ class WatchMeaning:
 
     requirement: str | None
     changed: Variable | None
-    when: Meaning
-    broken: Meaning
+    when: Meaning | None  # None: always
+    broken: Meaning | None  # None: never
     updates: tuple[tuple[Variable, Meaning], ...]
 
 
@@ -157,10 +159,11 @@ def _stratum(program: Program, stratum: tuple[Clause, ...], shared: Shared, acts
         first = frozenset(question for question in asked if not _relies(question[0]))
         then = tuple(question for question in asked if _relies(question[0]))
         guards.setdefault((first, then), []).append(turn)
+    every = (1 << len(guards)) - 1
     left: dict[Expr, dict[Value, int]] = {}  # by what is looked at, and what it is: the guards that go on
     for place, (first, _) in enumerate(guards):
         for looked_at, wanted in first:
-            answers = left.setdefault(looked_at, dict.fromkeys(_few(type_of(looked_at)), (1 << len(guards)) - 1))
+            answers = left.setdefault(looked_at, dict.fromkeys(_few(type_of(looked_at)), every))
             for answer in answers:
                 if answer != wanted:
                     answers[answer] &= ~(1 << place)
@@ -172,7 +175,7 @@ def _stratum(program: Program, stratum: tuple[Clause, ...], shared: Shared, acts
         ),
         tuple((read.variable, answers) for read, answers in left.items() if _is_variable(read)),
         tuple(
-            (meaning(condition, shared), answers[True], answers[False])
+            (meaning(condition, shared), every & ~(answers[True] & answers[False]), answers[True], answers[False])
             for condition, answers in left.items()
             if not _is_variable(condition)
         ),
@@ -262,5 +265,6 @@ def _assignments(written: Iterable[tuple[Variable, Expr]], shared: Shared) -> tu
 
 def _watch(requirement: str | None, watch: Watch, shared: Shared) -> WatchMeaning:
     changed = watch.moment.variable if isinstance(watch.moment, Changed) else None
-    when, broken = meaning(watch.when, shared), meaning(watch.broken, shared)
+    when = None if watch.when == TRUE else meaning(watch.when, shared)
+    broken = None if watch.broken == FALSE else meaning(watch.broken, shared)
     return WatchMeaning(requirement, changed, when, broken, _assignments(watch.updates, shared))

@@ -203,8 +203,9 @@ def _holding(stratum: Stratum, scope: Scope) -> list[ClauseMeaning]:
     left, final = (1 << len(stratum.guards)) - 1, scope.final
     for variable, answers in stratum.variables:
         left &= answers[final[variable]]
-    for condition, yes, no in stratum.conditions:
-        left &= yes if condition(scope) else no
+    for condition, asking, yes, no in stratum.conditions:
+        if left & asking:
+            left &= yes if condition(scope) else no
     turns: list[int] = []
     while left:
         guard = stratum.guards[(left & -left).bit_length() - 1]
@@ -336,9 +337,9 @@ def _observe(
             fact = watch.changed
             if fact is not None and scope.old[fact] == values[fact]:
                 continue
-            if (watch.requirement is not None and not judged) or not watch.when(scope):
+            if (watch.requirement is not None and not judged) or (watch.when is not None and not watch.when(scope)):
                 continue
-            if watch.requirement is not None and watch.broken(scope):
+            if watch.requirement is not None and watch.broken is not None and watch.broken(scope):
                 detail = " ".join(moment).strip() if fact is None else f"at the change of {fact}"
                 broken.setdefault(watch.requirement, Broken(watch.requirement, detail))
             values.update([(variable, value(scope)) for variable, value in watch.updates])
