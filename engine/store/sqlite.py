@@ -148,16 +148,15 @@ def _engine(path: Path, pragmas: tuple[str, ...], begin: str, connections: int) 
 class _Writing:
     """The connection that this process writes over, and its turn among the processes that do.
 
-    Both are held: to take a connection from a pool, and to open the lock, for each transaction would cost a fifth of a
+    Both are held: to take a connection from a pool, and to open the locks, for each transaction would cost a fifth of a
     small one.
     """
 
     def __init__(self, path: Path, engine: Engine, busy_ms: int) -> None:
         self._path, self._inode = str(path), _inode(str(path))
-        self._lock = f"{path}.writer"
         self._engine, self._busy_seconds = engine, busy_ms / 1000
         self._connection: PoolProxiedConnection | None = None
-        self._descriptor: int | None = None
+        self._locks: tuple[int, int] | None = None
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[DBAPICursor]:
@@ -178,31 +177,47 @@ class _Writing:
         """No other process that waits its turn writes inside, and the database is the file that was opened.
 
         SQLite lets writers wait by sleeping for longer and longer, up to a tenth of a second: of two busy processes one
-        would starve. Whoever has waited in vain goes on, and SQLite says whether it may write.
+        would starve. Whoever waits for the end of another's turn holds the door, so that nobody overtakes. Whoever has
+        waited in vain goes on, and SQLite says whether it may write.
         """
         if _inode(self._path) != self._inode:  # what is written to a file that was moved away or removed is not kept
             raise Missing(self._path, "the file was moved or removed while it was in use")
-        if self._descriptor is None:
-            self._descriptor = os.open(self._lock, os.O_CREAT | os.O_RDWR, 0o600)
+        if self._locks is None:
+            self._locks = _opened(f"{self._path}.door"), _opened(f"{self._path}.writer")
+        door, writer = self._locks
+        until = time.monotonic() + self._busy_seconds
         try:
-            until = time.monotonic() + self._busy_seconds
-            while time.monotonic() < until:
-                try:
-                    fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    time.sleep(0.0005)
+            _wait_for(door, until)
+            _wait_for(writer, until)
+        finally:
+            fcntl.flock(door, fcntl.LOCK_UN)
+        try:
             yield
         finally:
-            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            fcntl.flock(writer, fcntl.LOCK_UN)
 
     def close(self) -> None:
         """What is held is given back."""
         if self._connection is not None:
             self._connection.close()
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-        self._connection = self._descriptor = None
+        for descriptor in self._locks or ():
+            os.close(descriptor)
+        self._connection = self._locks = None
+
+
+def _opened(lock: str) -> int:
+    return os.open(lock, os.O_CREAT | os.O_RDWR, 0o600)
+
+
+def _wait_for(lock: int, until: float) -> None:
+    """The lock is this process's, or the time has come."""
+    while time.monotonic() < until:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.0005)
+        else:
+            return
 
 
 def _inode(path: str) -> int | None:

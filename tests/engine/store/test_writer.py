@@ -1,4 +1,4 @@
-"""The writer's queue: who comes alone does not wait, and who comes together shares."""
+"""Who writes when: who comes alone does not wait, who comes together shares, and no process overtakes another."""
 
 import asyncio
 import threading
@@ -6,10 +6,12 @@ import time
 import uuid
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 
 from charter.engine.store import Committed, Digest
 from charter.engine.store.chain import Sealed, seal
 from charter.engine.store.conformance import a_turn
+from charter.engine.store.sqlite import SqliteOptions, sqlite_database
 from charter.engine.store.writer import APART_SECONDS, Writer
 
 
@@ -60,3 +62,34 @@ async def test_who_comes_alone_does_not_wait() -> None:
     writer.close()
     assert groups.sizes == [1] * 50
     assert min(later - before for before, later in pairwise(groups.begun)) < APART_SECONDS
+
+
+def test_whoever_writes_again_at_once_does_not_overtake_who_waits(path: Path) -> None:
+    order = list[str]()
+    busy, patient = (sqlite_database(path, SqliteOptions()) for _ in range(2))
+
+    def wait() -> None:
+        with patient.turn():
+            order.append("patient")
+
+    waiting = threading.Thread(target=wait)
+    with busy.turn():
+        order.append("busy")
+        waiting.start()
+        time.sleep(0.1)
+    with busy.turn():
+        order.append("busy")
+    waiting.join()
+    busy.dispose()
+    patient.dispose()
+    assert order == ["busy", "patient", "busy"]
+
+
+def test_a_turn_that_never_ends_is_waited_for_no_longer_than_allowed(path: Path) -> None:
+    stuck, other = (sqlite_database(path, SqliteOptions(busy_ms=100)) for _ in range(2))
+    with stuck.turn():
+        began = time.monotonic()
+        with other.turn():
+            assert 0.1 <= time.monotonic() - began < 1
+    stuck.dispose()
+    other.dispose()
