@@ -12,8 +12,8 @@ from charter.agents import event_loop
 from charter.agents.bank import Bank, FraudScore
 from charter.agents.bank_data import InvalidBank, read_bank
 from charter.agents.keywords import read_keywords
+from charter.agents.many import LARGEST_MESSAGE
 from charter.agents.provider import (
-    LARGEST_MESSAGE,
     SERVICE,
     AddressUnavailable,
     ProviderServicer,

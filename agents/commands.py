@@ -8,7 +8,7 @@ import grpc
 import grpc.aio
 
 from charter.agents.conformance import Finding, check_suggestions
-from charter.agents.provider import LARGEST_MESSAGE
+from charter.agents.many import LARGEST_MESSAGE
 from charter.agents.tool_conformance import check_tools
 from charter.v1 import suggestion_pb2, suggestion_pb2_grpc, tools_pb2, tools_pb2_grpc
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
 import grpc.aio
+from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from charter.agents.described import misdescribed, misfitting
@@ -55,6 +56,7 @@ async def check_suggestions(channel: grpc.aio.Channel, *, within: float) -> Asyn
         ("it refuses a question without a name", asked.nameless),
         ("it refuses a question that is too long", asked.oversized),
         (f"it answers {AT_ONCE} questions at once, each with its own name", asked.at_once),
+        ("it answers questions that share a call, or takes no such calls", asked.many),
         ("it goes on when callers give up", asked.given_up),
         ("it says that it is well", lambda: well(channel, SERVICE, within)),
     ):
@@ -130,6 +132,26 @@ class Asked:
         pairs = zip(answers, requests, strict=True)
         return next((why for answer, request in pairs if (why := misfit(answer, request, described.fields))), "")
 
+    async def many(self) -> str:
+        described = await self._described()
+        requests = dict(enumerate(question(f"hello for the {number}th time") for number in range(AT_ONCE)))
+        within_ms = round(self._within * PATIENCE * 1000)
+        message = pb.SuggestManyRequest(
+            questions=[pb.NumberedQuestion(number=n, question=one, within_ms=within_ms) for n, one in requests.items()]
+        )
+        answers = dict[int, pb.NumberedAnswer]()
+        try:
+            async for ready in self._stub.SuggestMany(iter([message]), timeout=self._within * PATIENCE):
+                answers |= {one.number: one for one in ready.answers}
+        except grpc.aio.AioRpcError as error:
+            return "" if error.code() is grpc.StatusCode.UNIMPLEMENTED else f"{error.code().name}: {error.details()}"
+        if answers.keys() != requests.keys():
+            return f"it answered {len(answers)} of {AT_ONCE}"
+        for number, one in answers.items():
+            if why := one.failure.message or misfit(read(one.response), requests[number], described.fields):
+                return why
+        return ""
+
     async def given_up(self) -> str:
         late = [self._stub.Suggest(question("never mind"), timeout=0.001) for _ in range(AT_ONCE)]
         await asyncio.gather(*late, return_exceptions=True)
@@ -141,6 +163,14 @@ class Asked:
 
 def question(words: str, language: str = "en") -> pb.SuggestRequest:
     return pb.SuggestRequest(request_id=str(uuid.uuid4()), agent="conformance", utterance=words, language=language)
+
+
+def read(answer: bytes) -> pb.SuggestResponse:
+    """Returns the answer; an empty one where the bytes are none."""
+    try:
+        return pb.SuggestResponse.FromString(answer)
+    except DecodeError:
+        return pb.SuggestResponse()
 
 
 def misfit(answer: pb.SuggestResponse, request: pb.SuggestRequest, described: Iterable[pb.FieldSchema]) -> str:

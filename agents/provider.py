@@ -8,22 +8,21 @@ import asyncio
 import logging
 import re
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import NoReturn, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health  # type: ignore[attr-defined]  # the stubs are older than it
 
 from charter.agents import wire
+from charter.agents.many import LARGEST_MESSAGE, Unanswered, answer_many
 from charter.agents.suggestion import Abstention, Description, Question, Suggestion, Symbol
 from charter.v1 import suggestion_pb2, suggestion_pb2_grpc
 from charter.v1.validation import Violation, invalid_argument, violations
 
-LARGEST_MESSAGE = 64 * 1024
-"""Bytes; the bound on a question and, by default, on an answer."""
 MOST_CALLS = 64
 """Calls at a time; one more is RESOURCE_EXHAUSTED at once, which is better than late."""
 DRAIN = 5.0
@@ -31,6 +30,7 @@ DRAIN = 5.0
 SERVICE = "charter.v1.SuggestionProvider"
 
 SuggestContext: TypeAlias = grpc.aio.ServicerContext[suggestion_pb2.SuggestRequest, suggestion_pb2.SuggestResponse]
+ManyContext: TypeAlias = grpc.aio.ServicerContext[suggestion_pb2.SuggestManyRequest, suggestion_pb2.SuggestManyResponse]
 DescribeContext: TypeAlias = grpc.aio.ServicerContext[suggestion_pb2.DescribeRequest, suggestion_pb2.DescribeResponse]
 
 
@@ -65,16 +65,33 @@ class ProviderServicer(suggestion_pb2_grpc.SuggestionProviderServicer):
     async def Suggest(
         self, request: suggestion_pb2.SuggestRequest, context: SuggestContext
     ) -> suggestion_pb2.SuggestResponse:
-        question = await read_question(request, context)
+        try:
+            return await self._answer(request)
+        except Unanswered as why:
+            await context.abort(why.code, why.details, why.metadata)
+
+    async def SuggestMany(
+        self,
+        request_iterator: AsyncIterator[suggestion_pb2.SuggestManyRequest],
+        context: ManyContext,  # noqa: ARG002  # gRPC's signature
+    ) -> AsyncIterator[suggestion_pb2.SuggestManyResponse]:
+        async def answer(question: suggestion_pb2.SuggestRequest) -> bytes:
+            return (await self._answer(question)).SerializeToString()
+
+        async for answers in answer_many(request_iterator, answer):
+            yield answers
+
+    async def _answer(self, request: suggestion_pb2.SuggestRequest) -> suggestion_pb2.SuggestResponse:
+        question = read_question(request)
         try:
             answer = await asyncio.get_running_loop().run_in_executor(self.workers, answered, self.provider, question)
             response = wire.response(request.request_id, answer)
             if wrong := [one.description for one in violations(response)]:
                 raise OutOfBounds("; ".join(wrong))
             return response
-        except Exception:
+        except Exception as error:
             logging.getLogger(__name__).exception("the provider failed")
-            await context.abort(grpc.StatusCode.INTERNAL, "the provider failed")
+            raise Unanswered(grpc.StatusCode.INTERNAL, "the provider failed") from error
 
 
 class OutOfBounds(Exception):
@@ -94,19 +111,19 @@ def answered(provider: Provider, question: Question) -> Suggestion | Abstention:
     return outcome
 
 
-async def read_question(request: suggestion_pb2.SuggestRequest, context: SuggestContext) -> Question:
-    """Returns the question, or ends the call with INVALID_ARGUMENT."""
+def read_question(request: suggestion_pb2.SuggestRequest) -> Question:
+    """Returns the question. Raises `Unanswered` with INVALID_ARGUMENT."""
     if found := violations(request):
-        await refuse(context, found)
+        raise refusal(found)
     try:
         return wire.question(request)
     except wire.Unreadable as error:
-        await refuse(context, [Violation("sees", str(error))])
+        raise refusal([Violation("sees", str(error))]) from error
 
 
-async def refuse(context: SuggestContext, found: Sequence[Violation]) -> NoReturn:
+def refusal(found: Sequence[Violation]) -> Unanswered:
     status = invalid_argument(found)
-    await context.abort(status.code, status.details, status.trailing_metadata)
+    return Unanswered(status.code, status.details, status.trailing_metadata or ())
 
 
 async def serve(

@@ -19,7 +19,7 @@ import asyncio
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias, assert_never
@@ -27,8 +27,16 @@ from typing import Any, NoReturn, TypeAlias, assert_never
 import grpc.aio
 from google.protobuf.json_format import ParseDict, ParseError
 
-from charter.agents.provider import SERVICE, SuggestContext, read_question
-from charter.v1.suggestion_pb2 import DescribeRequest, DescribeResponse, SuggestRequest, SuggestResponse
+from charter.agents.many import Unanswered, answer_many
+from charter.agents.provider import SERVICE, ManyContext, SuggestContext, read_question
+from charter.v1.suggestion_pb2 import (
+    DescribeRequest,
+    DescribeResponse,
+    SuggestManyRequest,
+    SuggestManyResponse,
+    SuggestRequest,
+    SuggestResponse,
+)
 from charter.v1.values_pb2 import Value
 
 NAMES = ("utterance", "agent", "language")
@@ -128,20 +136,37 @@ def scripted_services(script: Script) -> Callable[[grpc.aio.Server], None]:
         async def describe(request: DescribeRequest, context: object) -> bytes:  # noqa: ARG001  # gRPC's signature
             return script.description.SerializeToString()
 
-        async def suggest(request: SuggestRequest, context: SuggestContext) -> bytes:
-            await read_question(request, context)
+        async def answer(request: SuggestRequest) -> bytes:
+            read_question(request)
             fitting = best_fitting(script, request)
             if not fitting:
                 reply = Reply(0, (), abstention("the script has no reply to this"))
             else:
                 reply = fitting[min(used[fitting[0].fits], len(fitting) - 1)]
                 used[reply.fits] += 1
-            await asyncio.sleep(reply.after_ms / 1000)
-            return await do(reply, request, context)
+            if reply.after_ms:
+                await asyncio.sleep(reply.after_ms / 1000)
+            return await do(reply, request)
+
+        async def suggest(request: SuggestRequest, context: SuggestContext) -> bytes:
+            try:
+                return await answer(request)
+            except Unanswered as why:
+                await context.abort(why.code, why.details, why.metadata)
+
+        async def suggest_many(
+            messages: AsyncIterator[SuggestManyRequest],
+            context: ManyContext,  # noqa: ARG001  # gRPC's signature
+        ) -> AsyncIterator[SuggestManyResponse]:
+            async for answers in answer_many(messages, answer, largest=-1):
+                yield answers
 
         handlers = {
             "Describe": grpc.unary_unary_rpc_method_handler(describe, DescribeRequest.FromString),
             "Suggest": grpc.unary_unary_rpc_method_handler(suggest, SuggestRequest.FromString),
+            "SuggestMany": grpc.stream_stream_rpc_method_handler(
+                suggest_many, SuggestManyRequest.FromString, SuggestManyResponse.SerializeToString
+            ),
         }
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
 
@@ -156,7 +181,7 @@ def best_fitting(script: Script, request: SuggestRequest) -> list[Reply]:
     return [reply for reply in fitting if reply.fits == first]
 
 
-async def do(reply: Reply, request: SuggestRequest, context: SuggestContext) -> bytes:
+async def do(reply: Reply, request: SuggestRequest) -> bytes:
     match reply.deed:
         case Message(template):
             answer = SuggestResponse()
@@ -166,7 +191,7 @@ async def do(reply: Reply, request: SuggestRequest, context: SuggestContext) -> 
         case Garbage(content):
             return content
         case Failure(code):
-            await context.abort(code, "as the script says")
+            raise Unanswered(code, "as the script says")
         case Hang():
             while True:
                 await asyncio.sleep(3600)

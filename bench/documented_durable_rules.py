@@ -1,6 +1,6 @@
 """durable-rules as its documentation has it: one `post` a message, callbacks for what fires. For `bench/step.py`.
 
-Prints the microseconds of a message. `python bench/documented_durable_rules.py RULES KINDS`
+Prints the microseconds of a message. `python bench/documented_durable_rules.py RULES KINDS DIFFERING`
 """
 
 import sys
@@ -13,13 +13,14 @@ MOODS = ("calm", "cross", "glad")
 MESSAGES = 300
 
 
-def main(rules: int, kinds: int) -> None:
+def main(rules: int, kinds: int, differing: bool) -> None:
     """Declares the rules and posts the messages."""
     facts = max(10, rules // 10)
     fired: list[int] = []
     with ruleset("bench"):
         for i in range(rules):
-            names = (f"n{i % facts}", f"m{i * 7 % facts}", f"b{i * 13 % facts}")
+            apart = i // facts if differing else 0
+            names = (f"n{i % facts}", f"m{(i * 7 + apart) % facts}", f"b{(i * 13 + apart * 3) % facts}")
             number, mood, flag = (getattr(m, name) for name in names)
             guard = (m.kind == f"e{i % kinds}") & (number <= 5) & (mood == MOODS[i % 3]) & (flag == 1)
 
@@ -42,4 +43,4 @@ def main(rules: int, kinds: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "1")

@@ -1,8 +1,8 @@
 """What one step costs, and its parts, at several sizes of policy, beside other ways to decide. `python bench/step.py`.
 
 The policies have guards of three atoms (an order of numbers, an enum and a bool) on ten kinds of events, then all on
-one. Some guards are equal: 30 of 100 and of 300 differ, and 300 of 1,000. Peers only find the rules that fire, where
-the step also says what is done, judges requirements and is computed twice:
+one. Some guards are equal: 30 of 100 and of 300 differ, and 300 of 1,000; then the same with guards that all differ.
+Peers only find the rules that fire, where the step also says what is done, judges requirements and is computed twice:
 
 - CLIPS, keeping the facts of one conversation, told what changed (`pip install clipspy`; left out where it is missing);
 - CLIPS, told all facts at each step, as a server that holds no conversation would;
@@ -37,7 +37,12 @@ except ImportError:
     clips = None
 
 SIZES = (20, 100, 300, 1_000)
-SHAPES = {"ten kinds of events": 10, "one kind of event": 1}
+SHAPES = {
+    "ten kinds of events": (10, False),
+    "one kind of event": (1, False),
+    "ten kinds, all guards differ": (10, True),
+    "one kind, all guards differ": (1, True),
+}
 LONG = 100_000  # steps after which memory is looked at again
 PATIENCE = 60  # seconds for durable-rules' documented way
 STEPS, ROUNDS = 300, 7
@@ -53,7 +58,7 @@ def facts_of(rules: int) -> int:
     return max(10, rules // 10)
 
 
-def policy(rules: int, kinds: int) -> str:
+def policy(rules: int, kinds: int, differing: bool) -> str:
     """A policy with this many rules on this many kinds of events."""
     facts = facts_of(rules)
     lines = ["policy bench", "  languages en", "  fallback queue general", f"enum Mood {{ {', '.join(MOODS)} }}"]
@@ -61,15 +66,16 @@ def policy(rules: int, kinds: int) -> str:
     lines += [f"event e{i} {{ level: int 0..9 }}" for i in range(kinds)]
     lines += [f"fact n{i}: int 0..9 = 0  fact m{i}: Mood = calm  fact b{i}: bool = false" for i in range(facts)]
     for i in range(rules):
-        number, mood, flag = guard_of(i, facts)
+        number, mood, flag = guard_of(i, facts, differing)
         guard = f"n{number} <= its level and m{mood} == {MOODS[i % 3]} and b{flag}"
         lines.append(f"rule r{i} on e{i % kinds} when {guard} do say done")
     return "\n".join(lines) + "\n"
 
 
-def guard_of(rule: int, facts: int) -> tuple[int, int, int]:
+def guard_of(rule: int, facts: int, differing: bool) -> tuple[int, int, int]:
     """Which number, mood and flag the guard of a rule reads."""
-    return rule % facts, rule * 7 % facts, rule * 13 % facts
+    apart = rule // facts if differing else 0
+    return rule % facts, (rule * 7 + apart) % facts, (rule * 13 + apart * 3) % facts
 
 
 def moves(program: Program, facts: int, kinds: int) -> list[Move]:
@@ -98,14 +104,14 @@ def values(rng: Random, number: int) -> State:
 # --- peers -----------------------------------------------------------------------------------------------------------
 
 
-def generated(rules: int, kinds: int) -> Decide:
+def generated(rules: int, kinds: int, differing: bool) -> Decide:
     """One `if` per rule, in a function per kind of event."""
     facts = facts_of(rules)
     lines = []
     for kind in range(kinds):
         lines += [f"def e{kind}(s, level):", "    fired = []"]
         for i in range(kind, rules, kinds):
-            number, mood, flag = guard_of(i, facts)
+            number, mood, flag = guard_of(i, facts, differing)
             guard = f"s['n{number}'] <= level and s['m{mood}'] == '{MOODS[i % 3]}' and s['b{flag}']"
             lines.append(f"    if {guard}: fired.append('r{i}')")
         lines.append("    return fired")
@@ -117,7 +123,7 @@ def generated(rules: int, kinds: int) -> Decide:
 class Clips:
     """CLIPS with the rules of a policy. `keeping` holds facts from step to step; `telling` asserts all each time."""
 
-    def __init__(self, rules: int, kinds: int) -> None:
+    def __init__(self, rules: int, kinds: int, differing: bool) -> None:
         facts = facts_of(rules)
         self._names = [Variable(f"{sort}{i}") for i in range(facts) for sort in "nmb"]
         self._environment = environment = clips.Environment()
@@ -125,7 +131,7 @@ class Clips:
         for name in [*self._names, *(f"e{kind}" for kind in range(kinds))]:
             environment.build(f"(deftemplate {name} (slot v))")
         for i in range(rules):
-            number, mood, flag = guard_of(i, facts)
+            number, mood, flag = guard_of(i, facts, differing)
             state = f"(m{mood} (v {MOODS[i % 3]})) (b{flag} (v TRUE))"
             event = f"(e{i % kinds} (v ?l)) (n{number} (v ?n&:(<= ?n ?l)))"
             environment.build(f"(defrule r{i} {state} {event} => (bind ?*fired* (create$ ?*fired* r{i})))")
@@ -164,9 +170,10 @@ def spelled(value: Value) -> Any:
     return clips.Symbol(value) if isinstance(value, str) else value
 
 
-def durable_rules(rules: int, kinds: int) -> float | None:
+def durable_rules(rules: int, kinds: int, differing: bool) -> float | None:
     """Microseconds a message by its documented way, in a process of its own; None where that died or took too long."""
-    command = [sys.executable, str(Path(__file__).with_name("documented_durable_rules.py")), str(rules), str(kinds)]
+    program = Path(__file__).with_name("documented_durable_rules.py")
+    command = [sys.executable, str(program), str(rules), str(kinds), str(int(differing))]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     except subprocess.TimeoutExpired:
@@ -177,26 +184,26 @@ def durable_rules(rules: int, kinds: int) -> float | None:
 # --- measuring -------------------------------------------------------------------------------------------------------
 
 
-def contenders(rules: int, kinds: int, program: Program) -> Iterator[tuple[str, Decide]]:
+def contenders(rules: int, kinds: int, differing: bool, program: Program) -> Iterator[tuple[str, Decide]]:
     """The step, its parts, and the peers, by name."""
     kernel = RuleKernel(program)
     decider = Decider(program, RuleKernel(program), lambda: RuleKernel(program))
     yield "step", lambda move: decider.decide(*move[1:]).outcome.fired
     yield "kernel and evaluator", lambda move: kernel.step(*move[1:]).fired
     yield "semantics", lambda move: step(program, *move[1:]).fired
-    yield "generated Python", generated(rules, kinds)
+    yield "generated Python", generated(rules, kinds, differing)
     if clips is not None:
-        yield "CLIPS keeping", Clips(rules, kinds).keeping
-        yield "CLIPS telling", Clips(rules, kinds).telling
+        yield "CLIPS keeping", Clips(rules, kinds, differing).keeping
+        yield "CLIPS telling", Clips(rules, kinds, differing).telling
 
 
-def measured(rules: int, kinds: int) -> dict[str, float]:
+def measured(rules: int, kinds: int, differing: bool) -> dict[str, float]:
     """Microseconds a step for each contender: the median of rounds in which all take turns."""
-    loaded = load_text(policy(rules, kinds))
+    loaded = load_text(policy(rules, kinds, differing))
     if isinstance(loaded, Rejected):
         raise ValueError(str(loaded))
     path = moves(loaded.program, facts_of(rules), kinds)
-    field = list(contenders(rules, kinds, loaded.program))
+    field = list(contenders(rules, kinds, differing, loaded.program))
     expected = [set(step(loaded.program, *move[1:]).fired) for move in path]
     for name, decide in field:
         if [set(decide(move)) for move in path] != expected:  # type: ignore[call-overload]
@@ -206,7 +213,7 @@ def measured(rules: int, kinds: int) -> dict[str, float]:
         for name, decide in field:
             rounds[name].append(timed(decide, path))
     found = {name: statistics.median(times) for name, times in rounds.items()}
-    documented = durable_rules(rules, kinds)
+    documented = durable_rules(rules, kinds, differing)
     return found if documented is None else {**found, "durable-rules": documented}
 
 
@@ -252,10 +259,10 @@ def table(shape: str, results: dict[int, dict[str, float]]) -> None:
 
 def main() -> None:
     """Prints tables, in microseconds and as ratios to the step, and writes them."""
-    results = {shape: {rules: measured(rules, kinds) for rules in SIZES} for shape, kinds in SHAPES.items()}
+    results = {shape: {rules: measured(rules, *kind) for rules in SIZES} for shape, kind in SHAPES.items()}
     for shape, found in results.items():
         table(shape, found)
-    loaded = load_text(policy(100, 10))
+    loaded = load_text(policy(100, 10, differing=False))
     if isinstance(loaded, Rejected):
         raise ValueError(str(loaded))
     growth = grown(loaded.program, moves(loaded.program, facts_of(100), 10))

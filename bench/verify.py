@@ -26,17 +26,17 @@ from verify_policies import FAULTS, policy
 
 from charter.dsl.load import Rejected, load_text
 from charter.dsl.program import STEP_CHECKS, Program
-from charter.verification.cache import Cache
-from charter.verification.encode import Encoder
-from charter.verification.facts import Facts
-from charter.verification.horn import clauses
-from charter.verification.machine import Machine, goals_of
-from charter.verification.prove import Settings, prove
-from charter.verification.report import word
-from charter.verification.smt import codes_of
-from charter.verification.solver import Unclear, reaches
-from charter.verification.terms import TRUE
-from charter.verification.verdicts import Result
+from charter.verification.encode.encoder import Encoder
+from charter.verification.encode.smt import codes_of
+from charter.verification.encode.terms import TRUE
+from charter.verification.prove.cache import Cache
+from charter.verification.prove.facts import Facts
+from charter.verification.prove.horn import clauses
+from charter.verification.prove.machine import Machine, goals_of
+from charter.verification.prove.prove import Settings, prove
+from charter.verification.prove.solver import Unclear, reaches
+from charter.verification.prove.verdicts import Result
+from charter.verification.show.report import word
 from charter.verification.workers import Failed, Limits, worked
 
 SIZES = ("100x30", "300x100", "1000x100")

@@ -95,6 +95,8 @@ def _meaning(expr: Expr, shared: Shared) -> Meaning:
         case Known(of):
             maybe = meaning(of, shared)
             return lambda scope: maybe(scope) is not None
+        case Not(Read(variable, _, old=False)):
+            return lambda scope: not scope.final[variable]
         case Not(of):
             condition = meaning(of, shared)
             return lambda scope: not condition(scope)

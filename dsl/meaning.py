@@ -1,12 +1,16 @@
 """A program with its expressions as functions: what `semantics.py` walks. It is made once for each program."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import TypeAlias, TypeGuard
 
 from charter.dsl.evaluate import Meaning, Shared, meaning
 from charter.dsl.program import (
+    CHANGES,
+    FALSE,
     LEAVING_RANK,
+    SETTLED,
+    TRUE,
     Act,
     ActKind,
     ActSite,
@@ -18,18 +22,22 @@ from charter.dsl.program import (
     Const,
     EventKind,
     Expr,
+    Its,
+    Known,
     Lifetime,
     Not,
+    Or,
     Program,
     Read,
     Seen,
     State,
     Variable,
     Watch,
+    arrival,
     type_of,
     unchecked,
 )
-from charter.dsl.types import Type, Value
+from charter.dsl.types import BoolType, EnumType, OptionalType, Type, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,31 +52,45 @@ class SiteMeaning:
     args: tuple[tuple[str, Meaning], ...]
     reason: Meaning | None
     fixed: Act | None
-    place: tuple[int, int]
+    place: int
     computed: tuple[tuple[str, Meaning, Type], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ClauseMeaning:
-    """A clause but for its guard: the place of its rule in the program, and its turn in the stratum."""
+    """A clause but for its guard, and the place of its rule in the program."""
 
     rule: str
     place: int
-    turn: int
     overridden_by: tuple[str, ...]
     writes: tuple[tuple[Variable, Meaning], ...]
     acts: tuple[SiteMeaning, ...]
 
 
+Question: TypeAlias = tuple[Expr, Value]  # what to look at, and what it must be
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Where in the stratum the clauses with a guard stand, and its conditions that have a value only where those before
+    them hold."""
+
+    turns: list[int]
+    then: tuple[tuple[Meaning, Value], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Stratum:
-    """The clauses of a stratum as a tree, in which guards that begin alike go the same way.
+    """The clauses of a stratum by their guards, a bit for each, from the first up.
 
-    `clauses` hold here. A guard that goes on asks one of `questions`, and holds only where the answer leads on.
+    What several guards look at is looked at once: a variable of few values, each with the guards that it leaves, or
+    any other condition, with the guards that ask for it, those that it leaves where it holds, and where it does not.
     """
 
-    clauses: list[ClauseMeaning] = field(default_factory=list)
-    questions: dict[Meaning, dict[Value, "Stratum"]] = field(default_factory=dict)
+    clauses: tuple[ClauseMeaning, ...]
+    guards: tuple[Guard, ...]
+    variables: tuple[tuple[Variable, Mapping[Value, int]], ...]
+    conditions: tuple[tuple[Meaning, int, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +99,8 @@ class WatchMeaning:
 
     requirement: str | None
     changed: Variable | None
-    when: Meaning
-    broken: Meaning
+    when: Meaning | None  # None: always
+    broken: Meaning | None  # None: never
     updates: tuple[tuple[Variable, Meaning], ...]
 
 
@@ -93,7 +115,11 @@ class ProgramMeaning:
     arrives: Mapping[EventKind, tuple[tuple[Variable, Meaning], ...]]
     strata: Mapping[EventKind, tuple[Stratum, ...]]
     watches: Mapping[Seen, tuple[WatchMeaning, ...]]
+    before_acts: Mapping[EventKind, tuple[Seen, ...]]  # the moments that are watched until acts leave
     waiting: Meaning
+
+
+ATTEMPT = EventKind("attempt")  # no event, but something to judge what acts would break
 
 
 def meaning_of(program: Program) -> ProgramMeaning:
@@ -118,21 +144,76 @@ def _meaning_of(program: Program) -> ProgramMeaning:
             moment: tuple(_watch(requirement, watch, shared) for requirement, watch in watches)
             for moment, watches in program.watches.items()
         },
+        before_acts={
+            kind: tuple(moment for moment in (arrival(kind), CHANGES, SETTLED) if moment in program.watches)
+            for kind in (*program.events, ATTEMPT)
+        },
         waiting=meaning(program.waiting, shared),
     )
 
 
 def _stratum(program: Program, stratum: tuple[Clause, ...], shared: Shared, acts: dict[Act, Act]) -> Stratum:
-    guards = [[_question(condition) for condition in _conditions(clause.guard)] for clause in stratum]
-    often = Counter(question for guard in guards for question in guard)
-    start = Stratum()
-    for turn, (clause, guard) in enumerate(zip(stratum, guards, strict=True)):
-        here = start
-        # A mere read does not rely on the conditions before it: these come first, the commonest before all.
-        for asked, answer in sorted(guard, key=lambda each: -often[each] if isinstance(each[0], Read) else 0):
-            here = here.questions.setdefault(meaning(asked, shared), {}).setdefault(answer, Stratum())
-        here.clauses.append(_clause(program, clause, turn, shared, acts))
-    return start
+    guards: dict[tuple[frozenset[Question], tuple[Question, ...]], list[int]] = {}
+    for turn, clause in enumerate(stratum):
+        asked = [_question(condition) for condition in _conditions(clause.guard)]
+        first = frozenset(question for question in asked if not _relies(question[0]))
+        then = tuple(question for question in asked if _relies(question[0]))
+        guards.setdefault((first, then), []).append(turn)
+    every = (1 << len(guards)) - 1
+    left: dict[Expr, dict[Value, int]] = {}  # by what is looked at, and what it is: the guards that go on
+    for place, (first, _) in enumerate(guards):
+        for looked_at, wanted in first:
+            answers = left.setdefault(looked_at, dict.fromkeys(_few(type_of(looked_at)), every))
+            for answer in answers:
+                if answer != wanted:
+                    answers[answer] &= ~(1 << place)
+    return Stratum(
+        tuple(_clause(program, clause, shared, acts) for clause in stratum),
+        tuple(
+            Guard(turns, tuple((meaning(looked_at, shared), wanted) for looked_at, wanted in then))
+            for (_, then), turns in guards.items()
+        ),
+        tuple((read.variable, answers) for read, answers in left.items() if _is_variable(read)),
+        tuple(
+            (meaning(condition, shared), every & ~(answers[True] & answers[False]), answers[True], answers[False])
+            for condition, answers in left.items()
+            if not _is_variable(condition)
+        ),
+    )
+
+
+def _few(type_: Type) -> tuple[Value, ...]:
+    """The values of a type that has few."""
+    match type_:
+        case BoolType():
+            return False, True
+        case EnumType(_, values):
+            return values
+        case OptionalType(of):
+            few = _few(of)
+            return few and (None, *few)
+        case _:
+            return ()
+
+
+def _is_variable(expr: Expr) -> TypeGuard[Read]:
+    return isinstance(expr, Read) and not expr.old
+
+
+def _relies(expr: Expr) -> bool:
+    """Whether it may have a value only where the conditions before it hold."""
+    match expr:
+        case Const() | Read() | Its():
+            return False
+        case Known(of) | Not(of):
+            return _relies(of)
+        case And(parts) | Or(parts):
+            return any(_relies(part) for part in parts)
+        case Compare(op, left, right):
+            ordered = op not in (Comparison.EQ, Comparison.NE)
+            return any(_relies(side) or (ordered and isinstance(type_of(side), OptionalType)) for side in (left, right))
+        case _:
+            return True
 
 
 def _conditions(guard: Expr) -> list[Expr]:
@@ -144,29 +225,29 @@ def _conditions(guard: Expr) -> list[Expr]:
             return [guard]
 
 
-def _question(condition: Expr) -> tuple[Expr, Value]:
+def _question(condition: Expr) -> Question:
     """What to look at, and what it must be for the condition to hold."""
     match condition:
-        case Compare(Comparison.EQ, left, Const(value)) | Compare(Comparison.EQ, Const(value), left):
-            return left, value
+        case Compare(Comparison.EQ, Read(old=False) as read, Const(value)) if value in _few(read.type):
+            return read, value
         case Not(of):
             return of, False
         case _:
             return condition, True
 
 
-def _clause(program: Program, clause: Clause, turn: int, shared: Shared, acts: dict[Act, Act]) -> ClauseMeaning:
+def _clause(program: Program, clause: Clause, shared: Shared, acts: dict[Act, Act]) -> ClauseMeaning:
     writes = _assignments(((write.variable, write.value) for write in clause.writes), shared)
     sites = tuple(_site(site, shared, acts) for site in clause.acts)
     place = program.place[clause.rule]
-    return ClauseMeaning(clause.rule, place, turn, clause.overridden_by, writes, sites)
+    return ClauseMeaning(clause.rule, place, clause.overridden_by, writes, sites)
 
 
 def _site(site: ActSite, shared: Shared, acts: dict[Act, Act]) -> SiteMeaning:
     args = tuple((name, meaning(value, shared)) for name, value in site.args)
     reason = None if site.reason is None else meaning(site.reason, shared)
     computed = tuple((name, meaning(value, shared), type_of(value)) for name, value in site.args if unchecked(value))
-    place = (LEAVING_RANK[site.kind], site.place)
+    place = (LEAVING_RANK[site.kind] << 32) + site.place
     return SiteMeaning(site.kind, site.name, args, reason, _fixed(site, acts), place, computed)
 
 
@@ -184,5 +265,6 @@ def _assignments(written: Iterable[tuple[Variable, Expr]], shared: Shared) -> tu
 
 def _watch(requirement: str | None, watch: Watch, shared: Shared) -> WatchMeaning:
     changed = watch.moment.variable if isinstance(watch.moment, Changed) else None
-    when, broken = meaning(watch.when, shared), meaning(watch.broken, shared)
+    when = None if watch.when == TRUE else meaning(watch.when, shared)
+    broken = None if watch.broken == FALSE else meaning(watch.broken, shared)
     return WatchMeaning(requirement, changed, when, broken, _assignments(watch.updates, shared))

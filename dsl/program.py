@@ -346,7 +346,7 @@ class ActSite:
     name: str  # of the disclosure, prompt, agent, tool, queue, timer or collected value; "" for note and end
     args: tuple[tuple[str, Expr], ...]
     reason: Expr | None
-    place: int  # INVARIANT: unique among the clauses of one kind of event; grows with the place in the file
+    place: int  # INVARIANT: unique among the clauses of one kind of event; grows with the place of the rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -563,7 +563,8 @@ class Program:
     variables: Mapping[Variable, VariableInfo]
     events: Mapping[EventKind, EventInfo]
     rules: Mapping[str, RuleInfo]
-    strata: Mapping[EventKind, tuple[tuple[Clause, ...], ...]]  # INVARIANT: has every kind of `events`, if only as ()
+    # INVARIANT: has every kind of `events`, if only as (); clauses of a stratum stand in the order of `rules`.
+    strata: Mapping[EventKind, tuple[tuple[Clause, ...], ...]]
     bookkeeping: tuple[Watch, ...]
     requirements: tuple[Requirement, ...]
     assumptions: Mapping[EventKind, Expr]  # what a tool's result is trusted to fulfil; a breach is `T fails` (invalid)
@@ -608,9 +609,10 @@ class Program:
 
     def once(self, make: Callable[["Program"], _Made]) -> _Made:
         """What `make` makes of the program: made once, and no part of a copy."""
-        if make not in self._made:
-            self._made[make] = make(self)
-        return cast(_Made, self._made[make])
+        found = self._made.get(make)
+        if found is None:
+            found = self._made[make] = make(self)
+        return cast("_Made", found)
 
     @cached_property
     def _made(self) -> dict[Callable[["Program"], object], object]:

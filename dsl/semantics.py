@@ -13,9 +13,8 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from charter.dsl.evaluate import Scope, number
-from charter.dsl.meaning import ClauseMeaning, ProgramMeaning, SiteMeaning, Stratum, meaning_of
+from charter.dsl.meaning import ATTEMPT, ClauseMeaning, ProgramMeaning, SiteMeaning, Stratum, meaning_of
 from charter.dsl.program import (
-    CHANGES,
     CLOSING,
     FINISHED,
     IN_RANGE,
@@ -23,20 +22,17 @@ from charter.dsl.program import (
     NO_EXCLUDED,
     OVER,
     SAFE_STOPS,
-    SETTLED,
     TURN_OPEN,
     WITHIN_BOUNDS,
     Act,
     ActKind,
     Event,
-    EventKind,
     Opening,
     Program,
     Role,
     Seen,
     State,
     Variable,
-    arrival,
     exhausted,
     tried,
     used,
@@ -83,7 +79,8 @@ def step(program: Program, state: State, event: Event) -> Outcome:
     scope = Scope(old, values, event.fields, event.now)
     fired, overridden, broken, written = _fire(meant, values, scope, event)
     rules = tuple([clause.rule for clause in fired])
-    broken += _out_of_range(program, values, written)
+    if written:
+        broken += _out_of_range(program, values, written)
     settles = bool(state[OVER])  # a settlement after the end: of it, only what it writes remains
     acts: tuple[Act, ...] = ()
     if not settles:
@@ -126,7 +123,7 @@ def trusted(program: Program, state: State, event: Event) -> bool:
 def attempt(program: Program, state: State, act: Act, now: int) -> tuple[Broken, ...]:
     """What would be broken if the rules did `act` now, all else unchanged; nothing happens."""
     acts, excess = _within_bounds(program, state, [act])
-    nothing, values = Event(EventKind("attempt"), {}, now), dict(state)
+    nothing, values = Event(ATTEMPT, {}, now), dict(state)
     scope = Scope(state, values, nothing.fields, now)
     broken = _observe(meaning_of(program), values, scope, nothing, tuple(acts), judged=True, closes=False)
     return (*excess, *broken)
@@ -168,7 +165,7 @@ def _arrive(meant: ProgramMeaning, opened: dict[Variable, Value], event: Event) 
 # --- rules -----------------------------------------------------------------------------------------------------------
 
 
-_TURN, _PLACE = attrgetter("turn"), attrgetter("place")
+_PLACE = attrgetter("place")
 
 
 def _fire(
@@ -179,12 +176,12 @@ def _fire(
     fired: list[ClauseMeaning] = []
     overridden: list[ClauseMeaning] = []
     conflicts: list[Broken] = []
-    names: set[str] = set()
     writer: dict[Variable, str] = {}
     for stratum in meant.strata[event.kind]:
         hold = _holding(stratum, scope)
         if not hold:
             continue
+        names = {clause.rule for clause in fired}
         firing = [clause for clause in hold if names.isdisjoint(clause.overridden_by)] if names else hold
         if len(firing) < len(hold):
             overridden += [clause for clause in hold if not names.isdisjoint(clause.overridden_by)]
@@ -196,23 +193,27 @@ def _fire(
                 conflicts.append(Broken(NO_CONFLICT, f"{rules} write different values to `{variable}`"))
             writer.setdefault(variable, clause.rule)
             values[variable] = value
-        fired += firing
-        names.update([clause.rule for clause in firing])
-    fired.sort(key=_PLACE)
+        fired = sorted(fired + firing, key=_PLACE) if fired else firing
     overridden.sort(key=_PLACE)
     return fired, tuple([clause.rule for clause in overridden]), conflicts, writer
 
 
 def _holding(stratum: Stratum, scope: Scope) -> list[ClauseMeaning]:
-    """The clauses whose guards hold, in their order. What several guards ask is asked once."""
-    hold, ahead = [*stratum.clauses], [*stratum.questions.items()]
-    for question, ways in ahead:  # it grows
-        there = ways.get(question(scope))
-        if there is not None:
-            hold += there.clauses
-            ahead += there.questions.items()
-    hold.sort(key=_TURN)
-    return hold
+    """The clauses whose guards hold, in their order: those of the guards that all that is looked at leaves."""
+    left, final = (1 << len(stratum.guards)) - 1, scope.final
+    for variable, answers in stratum.variables:
+        left &= answers[final[variable]]
+    for condition, asking, yes, no in stratum.conditions:
+        if left & asking:
+            left &= yes if condition(scope) else no
+    turns: list[int] = []
+    while left:
+        guard = stratum.guards[(left & -left).bit_length() - 1]
+        if not guard.then or all(looked_at(scope) == wanted for looked_at, wanted in guard.then):
+            turns += guard.turns
+        left &= left - 1
+    turns.sort()
+    return [stratum.clauses[turn] for turn in turns]
 
 
 def _out_of_range(program: Program, values: State, written: Iterable[Variable]) -> list[Broken]:
@@ -236,20 +237,20 @@ def _leave(program: Program, scope: Scope, fired: list[ClauseMeaning]) -> tuple[
     sites = [site for clause in fired for site in clause.acts]
     if not sites:
         return (), []
-    sites.sort(key=_PLACE)
+    first = {id(site.fixed or site): site for site in reversed(sites)}  # equal fixed acts are one object
+    sites = sorted(first.values(), key=_PLACE)
     acts = _merged([site.fixed or _act(site, scope) for site in sites])
     outside = [broken for site in sites if site.computed for broken in _outside(site, scope)]
     kinds = {act.kind for act in acts}
-    if not kinds.isdisjoint(_ENDING):
+    if kinds <= _FREE:
+        return tuple(acts), outside
+    if ActKind.ESCALATE in kinds or ActKind.END in kinds:
         acts = [act for act in acts if act.kind not in (ActKind.ASK, ActKind.COLLECT)]
-    acts, excess = (acts, []) if kinds.isdisjoint(_BOUNDED) else _within_bounds(program, scope.old, acts)
-    excluded = [] if kinds.isdisjoint(_EXCLUDING) else _exclusions(program, acts)
-    return tuple(acts), outside + excluded + excess
+    acts, excess = _within_bounds(program, scope.old, acts)
+    return tuple(acts), outside + _exclusions(program, acts) + excess
 
 
-_ENDING = frozenset({ActKind.ESCALATE, ActKind.END})
-_BOUNDED = frozenset({ActKind.ASK, ActKind.CALL, ActKind.ESCALATE})
-_EXCLUDING = frozenset({ActKind.ESCALATE, ActKind.COLLECT, ActKind.END})
+_FREE = frozenset({ActKind.DISCLOSE, ActKind.SAY, ActKind.TIMER, ActKind.NOTE})  # nothing bounds or excludes these
 
 
 def _act(site: SiteMeaning, scope: Scope) -> Act:
@@ -269,6 +270,8 @@ def _outside(site: SiteMeaning, scope: Scope) -> list[Broken]:
 
 def _merged(acts: list[Act]) -> list[Act]:
     """Equal acts are one act, with the reasons of all."""
+    if len(acts) == 1:
+        return acts
     found: dict[object, Act] = {}
     for act in acts:
         same = found.setdefault(act.identity, act)
@@ -334,18 +337,17 @@ def _observe(
             fact = watch.changed
             if fact is not None and scope.old[fact] == values[fact]:
                 continue
-            if (watch.requirement is not None and not judged) or not watch.when(scope):
+            if (watch.requirement is not None and not judged) or (watch.when is not None and not watch.when(scope)):
                 continue
-            if watch.requirement is not None and watch.broken(scope):
+            if watch.requirement is not None and watch.broken is not None and watch.broken(scope):
                 detail = " ".join(moment).strip() if fact is None else f"at the change of {fact}"
                 broken.setdefault(watch.requirement, Broken(watch.requirement, detail))
             values.update([(variable, value(scope)) for variable, value in watch.updates])
 
-    for moment in (arrival(event.kind), CHANGES, SETTLED):
-        if moment in watches:
-            at(moment, scope)
+    for moment in meant.before_acts[event.kind]:
+        at(moment, scope)
     for act in acts:
-        moment = act.kind.value, act.name
+        moment = act.kind, act.name
         if moment in watches:
             at(moment, Scope(scope.old, values, dict(act.args), scope.now))
     if FINISHED in watches:

@@ -150,23 +150,19 @@ def _incident(executed: Executed | Failed, outcome: Outcome | Failed) -> Inciden
 
 def _differences(executed: Executed, outcome: Outcome) -> list[str]:
     """What differs, and how each side has it. Nothing if the executors agree."""
-    found = []
-    if executed.dropped != (outcome.dropped is not None):
-        found.append(_differing("dropped", executed.dropped, outcome.dropped is not None))
-    if executed.fired != outcome.fired:
-        found.append(_differing("fired", executed.fired, outcome.fired))
-    if executed.overridden != outcome.overridden:
-        found.append(_differing("overridden", executed.overridden, outcome.overridden))
     broken = tuple([broken.requirement for broken in outcome.broken])
-    if executed.broken != broken:
-        found.append(_differing("broken", executed.broken, broken))
-    if executed.acts != outcome.acts:
-        found.append(_differing("acts", executed.acts, outcome.acts))
-    if executed.state != outcome.state:
-        for variable in {**outcome.state, **executed.state}:
-            ours, theirs = executed.state.get(variable, _ABSENT), outcome.state.get(variable, _ABSENT)
-            if ours != theirs:
-                found.append(_differing(f"`{variable}`", ours, theirs))
+    same = (*outcome[:4], broken, outcome.dropped is not None)
+    if executed == same:
+        return []
+    found, meant = [], Executed(*same)
+    for what in ("dropped", "fired", "overridden", "broken", "acts"):
+        ours, theirs = getattr(executed, what), getattr(meant, what)
+        if ours != theirs:
+            found.append(_differing(what, ours, theirs))
+    for variable in {**meant.state, **executed.state}:
+        ours, theirs = executed.state.get(variable, _ABSENT), meant.state.get(variable, _ABSENT)
+        if ours != theirs:
+            found.append(_differing(f"`{variable}`", ours, theirs))
     return found
 
 

@@ -32,14 +32,13 @@ from charter.engine.evaluator_program import (
     CompiledKind,
     Evaluator,
     Identity,
-    Placed,
     Seen,
     Variables,
 )
 
 
 class Fire(Protocol):
-    """Decides one stratum: the clauses that fire, and those whose guard holds but are overridden, in any order.
+    """Decides one stratum: the clauses that fire, and those whose guard holds but are overridden, in their order.
 
     `fired` are the rules that fired in earlier strata.
     """
@@ -86,9 +85,9 @@ def execute(evaluator: Evaluator, state: State, event: Event, fire: Fire) -> Exe
     broken = [NO_CONFLICT] * conflicts + [IN_RANGE] * kind.out_of_range(final)
     acts: tuple[Act, ...] = ()
     if fired and not over:
-        broken += [IN_RANGE] * sum([clause.outside(old, final, fields, now) for clause in fired if clause.outside])
-        acts, excluded = _leaving(evaluator, old, _wanted(fired, old, final, fields, now))
-        broken += excluded
+        wanted, outside = _wanted(fired, old, final, fields, now)
+        acts, excluded = _leaving(evaluator, old, wanted)
+        broken += [IN_RANGE] * outside + excluded
     rules, beaten = tuple([clause.rule for clause in fired]), tuple([clause.rule for clause in overridden])
     if not broken:
         broken = _observe(evaluator, kind, event, old, final, acts, judged=not over)
@@ -105,10 +104,7 @@ def execute(evaluator: Evaluator, state: State, event: Event, fire: Fire) -> Exe
 def _begin(evaluator: Evaluator, kind: CompiledKind, state: State, fields: Seen, now: int) -> Variables:
     """The variables after the resets of the step and of an opening turn, with what the event brings."""
     old = dict(state)
-    old.update(evaluator.resets)
-    if kind.opens and not state[TURN_OPEN]:
-        old.update(evaluator.turn_resets)
-    old[TURN_OPEN] = True
+    old.update(evaluator.opening if kind.opens and not state[TURN_OPEN] else evaluator.resets)
     if kind.arriving:
         old.update(zip(kind.arriving, kind.arrive(old, old, fields, now), strict=True))
     return old
@@ -121,48 +117,49 @@ def _rules(
     fields, now = event.fields, event.now
     fired: list[CompiledClause] = []
     overridden: list[CompiledClause] = []
-    names: set[str] = set()
     written: set[Variable] = set()
     conflicts = 0
     for number in range(len(kind.strata)):
+        names = {clause.rule for clause in fired}
         clauses, beaten = fire(event.kind, number, old, final, fields, now, names)
         overridden += beaten
         if not clauses:
             continue
         # All read what stood before the stratum, so every value is computed before the first is written.
-        writing = sorted([clause for clause in clauses if clause.targets], key=_TURN)
-        writes = [(clause, clause.values(old, final, fields, now)) for clause in writing]
+        writes = [(clause, clause.values(old, final, fields, now)) for clause in clauses if clause.targets]
         for clause, values in writes:
             for variable, value in zip(clause.targets, values, strict=True):
                 conflicts += variable in written and final[variable] != value
                 written.add(variable)
                 final[variable] = value
-        fired += clauses
-        names.update([clause.rule for clause in clauses])
-    fired.sort(key=_RANK)
+        fired = sorted([*fired, *clauses], key=_RANK) if fired else [*clauses]
     overridden.sort(key=_RANK)
     return fired, overridden, conflicts
 
 
-_RANK, _TURN, _PLACE = attrgetter("rank"), attrgetter("turn"), itemgetter(0)
+_RANK, _PLACE = attrgetter("rank"), itemgetter(0)
 
 
-def _wanted(fired: list[CompiledClause], old: State, final: State, fields: Seen, now: int) -> Iterable[Act]:
-    """The acts of these clauses in leaving order, equal ones merged at the place of the first."""
-    placed: list[Placed] = []
+def _wanted(fired: list[CompiledClause], old: State, final: State, fields: Seen, now: int) -> tuple[Iterable[Act], int]:
+    """The acts of these clauses in leaving order, equal ones merged at the place of the first, and how many arguments
+    are outside their types."""
+    outside = 0
+    constant = [placed for clause in fired for placed in clause.constant]
+    placed = list({id(placed[1]): placed for placed in reversed(constant)}.values())  # the first of equal ones
     for clause in fired:
-        if clause.constant is not None:
-            placed += clause.constant
-        else:
+        if clause.acts is not None:
             acts = clause.acts(old, final, fields, now)
             placed += [(at, (which, Act(*which, why))) for at, (which, why) in zip(clause.order, acts, strict=True)]
+            outside += 0 if clause.outside is None else clause.outside(old, final, fields, now)
+    if len(placed) == 1:
+        return (placed[0][1][1],), outside
     placed.sort(key=_PLACE)
     wanted: dict[Identity, Act] = {}
     for _, (which, act) in placed:
         known = wanted.setdefault(which, act)
         if known.reasons != act.reasons:
             wanted[which] = Act(*which, tuple(dict.fromkeys(known.reasons + act.reasons)))
-    return wanted.values()
+    return wanted.values(), outside
 
 
 def _leaving(evaluator: Evaluator, old: State, wanted: Iterable[Act]) -> tuple[tuple[Act, ...], list[str]]:
@@ -234,15 +231,16 @@ def _observe(
     """Runs every watch of the step on `final`, moment after moment, and names what breaks, each once."""
     fields, now = event.fields, event.now
     broken: dict[str, None] = {}
-    kind.arrived(old, final, fields, now, broken, judged)
-    kind.changed(old, final, fields, now, broken, judged)
-    evaluator.settled(old, final, fields, now, broken, judged)
+    for watches in kind.before:
+        watches(old, final, fields, now, broken, judged)
     for act in acts:
         leaves = evaluator.leaving.get((act.kind, act.name))
         if leaves is not None:
             leaves(old, final, dict(act.args), now, broken, judged)
-    evaluator.finished(old, final, fields, now, broken, judged)
+    for watches in evaluator.finished:
+        watches(old, final, fields, now, broken, judged)
     if final[OVER] or not evaluator.waiting(old, final, fields, now):
-        evaluator.closing(old, final, fields, now, broken, judged)
+        for watches in evaluator.closing:
+            watches(old, final, fields, now, broken, judged)
         final[TURN_OPEN] = False
     return list(broken)

@@ -9,6 +9,7 @@ from charter.dsl.program import (
     LEAVING_RANK,
     SAFE_STOPS,
     TRUE,
+    TURN_OPEN,
     Act,
     ActKind,
     ActSite,
@@ -60,34 +61,32 @@ Computed: TypeAlias = Callable[[State, State, Seen, int], Value]
 Several: TypeAlias = Callable[[State, State, Seen, int], tuple[Value, ...]]
 Identity: TypeAlias = tuple[ActKind, str, tuple[tuple[str, Value], ...]]
 Reasons: TypeAlias = tuple[str, ...]
-Placed: TypeAlias = tuple[tuple[int, int], tuple[Identity, Act]]
+Placed: TypeAlias = tuple[int, tuple[Identity, Act]]
 Watches: TypeAlias = Callable[[State, Variables, Seen, int, dict[str, None], bool], None]
 """Runs the watches of a moment on the final variables and names what breaks; requirements only if they are judged."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledClause:
-    """A clause. `rank` is its rule's place in the program, `turn` its place in the stratum, `order` where its acts
-    stand among those that leave.
+    """A clause. `rank` is its rule's place in the program, `order` where its acts stand among those that leave.
 
-    `constant` are its acts where nothing in them is computed; else they are what `acts` gives, in the same order.
+    `constant` are its acts if nothing in them is computed, equal ones one object; else `acts` gives them.
     `outside` counts the computed arguments outside their types; None where no argument is computed.
     """
 
     rule: str
     rank: int
-    turn: int
     targets: tuple[Variable, ...]
     values: Several
-    order: tuple[tuple[int, int], ...]
-    constant: tuple[Placed, ...] | None
-    acts: Callable[[State, State, Seen, int], tuple[tuple[Identity, Reasons], ...]]
+    order: tuple[int, ...]
+    constant: tuple[Placed, ...]
+    acts: Callable[[State, State, Seen, int], tuple[tuple[Identity, Reasons], ...]] | None
     outside: Callable[[State, State, Seen, int], int] | None
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledKind:
-    """What a step on one kind of event needs. `out_of_range` counts; `changed` runs the watches on all that changed."""
+    """What a step on one kind of event needs. `out_of_range` counts; `before` are its watches until acts leave."""
 
     possible: Computed
     opens: bool  # a turn, with resets, where none is open
@@ -96,21 +95,19 @@ class CompiledKind:
     arrive: Several
     strata: tuple[tuple[CompiledClause, ...], ...]
     out_of_range: Callable[[State], int]
-    arrived: Watches
-    changed: Watches
+    before: tuple[Watches, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluator:
     """A program, compiled."""
 
-    resets: Mapping[Variable, Value]  # of every step
-    turn_resets: Mapping[Variable, Value]  # of a step that opens a turn
+    resets: Mapping[Variable, Value]  # of every step, after which the turn is open
+    opening: Mapping[Variable, Value]  # of a step that opens a turn
     kinds: Mapping[EventKind, CompiledKind]
-    settled: Watches
     leaving: Mapping[tuple[ActKind, str], Watches]
-    finished: Watches
-    closing: Watches
+    finished: tuple[Watches, ...]
+    closing: tuple[Watches, ...]
     waiting: Computed
     uses: Mapping[str, int]
     tries: Mapping[str, int]  # of queues
@@ -122,24 +119,22 @@ def compiled(program: Program) -> Evaluator:
     """The program, compiled."""
     source = Source(program)
     watches = {moment: _watches(source, seen) for moment, seen in _by_moment(program).items()}
-    watches |= {moment: _watches(source, ()) for moment in (Settled(), Finished(), Closing()) if moment not in watches}
     kinds = {kind: _kind(source, program, kind, info, watches) for kind, info in program.events.items()}
     waiting = _returning(source, program.waiting, None)
     functions = source.compiled()
     rank = {rule: i for i, rule in enumerate(program.rules)}
     return Evaluator(
-        resets=_initial(program, Lifetime.STEP),
-        turn_resets=_initial(program, Lifetime.TURN),
+        resets={**_initial(program, Lifetime.STEP), TURN_OPEN: True},
+        opening={**_initial(program, Lifetime.STEP), **_initial(program, Lifetime.TURN), TURN_OPEN: True},
         kinds={kind: _linked_kind(program, kind, names, functions, rank) for kind, names in kinds.items()},
-        settled=functions[watches[Settled()]],
         leaving={
             (moment.kind, name): functions[function]
             for moment, function in watches.items()
             if isinstance(moment, Leaving)
             for name in moment.names
         },
-        finished=functions[watches[Finished()]],
-        closing=functions[watches[Closing()]],
+        finished=tuple(functions[name] for moment, name in watches.items() if moment == Finished()),
+        closing=tuple(functions[name] for moment, name in watches.items() if moment == Closing()),
         waiting=functions[waiting],
         uses={n: a.uses for n, a in program.agents.items()} | {n: t.uses for n, t in program.tools.items()},
         tries={name: queue.uses for name, queue in program.queues.items()},
@@ -157,20 +152,21 @@ def _initial(program: Program, lifetime: Lifetime) -> Mapping[Variable, Value]:
 
 @dataclass(frozen=True, slots=True)
 class _KindNames:
-    """The names of one kind's functions; of a clause, those of its values, its acts and what is outside, if any."""
+    """The names of one kind's functions; of a clause, those of its values, its acts if something in them is computed,
+    and what of them may be outside their types."""
 
     possible: str
     arrive: str
-    strata: tuple[tuple[tuple[str, str, str | None], ...], ...]
+    strata: tuple[tuple[tuple[str, str | None, str | None], ...], ...]
     out_of_range: str
-    arrived: str
-    changed: str
+    before: tuple[str, ...]
 
 
 def _linked_kind(
     program: Program, kind: EventKind, names: _KindNames, functions: Mapping[str, Any], rank: Mapping[str, int]
 ) -> CompiledKind:
     info, strata = program.events[kind], program.strata[kind]
+    made: dict[Act, tuple[Identity, Act]] = {}
     return CompiledKind(
         possible=functions[names.possible],
         opens=info.opening is not Opening.JOINS,
@@ -182,37 +178,33 @@ def _linked_kind(
                 CompiledClause(
                     rule=clause.rule,
                     rank=rank[clause.rule],
-                    turn=turn,
                     targets=tuple(write.variable for write in clause.writes),
                     values=functions[values],
                     order=tuple(_order(site) for site in clause.acts),
-                    constant=_constant(clause),
-                    acts=functions[acts],
+                    constant=tuple(_constant(clause, made)) if acts is None else (),
+                    acts=None if acts is None else functions[acts],
                     outside=None if outside is None else functions[outside],
                 )
-                for turn, (clause, (values, acts, outside)) in enumerate(zip(stratum, own, strict=True))
+                for clause, (values, acts, outside) in zip(stratum, own, strict=True)
             )
             for stratum, own in zip(strata, names.strata, strict=True)
         ),
         out_of_range=functions[names.out_of_range],
-        arrived=functions[names.arrived],
-        changed=functions[names.changed],
+        before=tuple(functions[name] for name in names.before),
     )
 
 
-def _order(site: ActSite) -> tuple[int, int]:
-    return LEAVING_RANK[site.kind], site.place
+def _order(site: ActSite) -> int:
+    """Where an act stands among those that leave: by rank, then by place."""
+    return (LEAVING_RANK[site.kind] << 32) + site.place
 
 
-def _constant(clause: Clause) -> tuple[Placed, ...] | None:
-    placed: list[Placed] = []
+def _constant(clause: Clause, made: dict[Act, tuple[Identity, Act]]) -> Iterable[Placed]:
     for site in clause.acts:
         args = tuple((name, value.value) for name, value in site.args if isinstance(value, Const))
-        if len(args) < len(site.args) or not (site.reason is None or isinstance(site.reason, Const)):
-            return None
-        reasons = () if site.reason is None else (str(site.reason.value),)
-        placed.append((_order(site), ((site.kind, site.name, args), Act(site.kind, site.name, args, reasons))))
-    return tuple(placed)
+        reasons = (str(site.reason.value),) if isinstance(site.reason, Const) else ()
+        act = Act(site.kind, site.name, args, reasons)
+        yield _order(site), made.setdefault(act, (act.identity, act))
 
 
 # --- functions -------------------------------------------------------------------------------------------------------
@@ -225,14 +217,18 @@ def _kind(
     strata = program.strata[kind]
     written = {write.variable for stratum in strata for clause in stratum for write in clause.writes}
     arriving = {variable for variable, _ in info.arrives}
-    arrived = watches.get(Arrival(frozenset({kind})))
+    changes = [(r, w) for r, w in _owned(program) if _is_change(w.moment, written)]
+    before = (
+        watches.get(Arrival(frozenset({kind}))),
+        _watches(source, changes) if changes else None,
+        watches.get(Settled()),
+    )
     return _KindNames(
         possible=_returning(source, info.possible, fields),
         arrive=_tuple_of(source, [source.expression(value, fields) for _, value in info.arrives]),
         strata=tuple(tuple(_clause(source, clause, fields) for clause in stratum) for stratum in strata),
         out_of_range=_range(source, program, [name for name in program.variables if name in written | arriving]),
-        arrived=arrived if arrived is not None else _watches(source, ()),
-        changed=_watches(source, [(r, w) for r, w in _owned(program) if _is_change(w.moment, written)]),
+        before=tuple(name for name in before if name is not None),
     )
 
 
@@ -244,8 +240,11 @@ def _tuple_of(source: Source, parts: Sequence[str]) -> str:
     return source.function(SCOPE, [f"return ({''.join(f'{part}, ' for part in parts)})"])
 
 
-def _clause(source: Source, clause: Clause, fields: Fields) -> tuple[str, str, str | None]:
+def _clause(source: Source, clause: Clause, fields: Fields) -> tuple[str, str | None, str | None]:
     values = _tuple_of(source, [source.expression(write.value, fields) for write in clause.writes])
+    inside = [value for site in clause.acts for value in (*dict(site.args).values(), site.reason)]
+    if all(value is None or isinstance(value, Const) for value in inside):
+        return values, None, None
     acts = _tuple_of(source, [_act(source, site, fields) for site in clause.acts])
     return values, acts, _outside(source, clause, fields)
 

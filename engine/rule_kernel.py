@@ -8,8 +8,10 @@ timers. A group of rules has run to quiescence if its sentinel fired last, once;
 import multiprocessing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from operator import itemgetter
 from signal import SIG_BLOCK, SIG_SETMASK, SIGINT, pthread_sigmask
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple
 
 from durable_rules_engine import (
     assert_fact,
@@ -24,8 +26,19 @@ from charter.dsl.program import Event, EventKind, Program, State
 from charter.engine.evaluator import Executed, execute
 from charter.engine.evaluator_program import CompiledClause, Evaluator, Seen, compiled
 from charter.engine.evaluator_source import Source
-from charter.engine.rule_kernel_groups import Group, Loaded, Place, groups_of, rulesets
-from charter.engine.rule_kernel_messages import message, trial
+from charter.engine.rule_kernel_groups import (
+    GATE,
+    MESSAGE_RULES,
+    Group,
+    Loaded,
+    Place,
+    Rule,
+    Signal,
+    groups_of,
+    property_name,
+    rulesets,
+)
+from charter.engine.rule_kernel_signals import Signals, computed, signals_of
 
 _RETRACTED = '{"sid":1,"id":1}'
 
@@ -70,39 +83,60 @@ def _try(program: Program, sender: Any) -> None:
         sender.send(None)
 
 
-Message: TypeAlias = Callable[[State, State, Seen, int, set[str]], str]
+class _Part(NamedTuple):
+    """What a rule adds to a message: a form for the numbers that `picked` picks. `full` is what comes of it where they
+    are those that let the rule fire."""
+
+    picked: Callable[[tuple[int, ...]], Any]
+    firing: Any
+    full: str
+    form: str
 
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """A group, loaded: what writes its messages, one to try it with, and what the names that answer mean."""
+    """A group, loaded: how its messages begin, and what the names that answer mean.
+
+    `start` is the bit of its first rule in the stratum; `parts` are by the bit that a rule has from there.
+    """
 
     handle: int
-    message: Message
-    trial: str
-    meaning: Mapping[str, tuple[tuple[CompiledClause, ...], bool]]
+    start: int
+    every: int
+    opening: str
+    parts: Mapping[int, _Part]
+    meaning: Mapping[str, tuple[tuple[int, ...], bool]]
     sentinel: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Stratum:
+    """The clauses of a stratum, its groups, and what computes their signals, of which there are `count`."""
+
+    clauses: tuple[CompiledClause, ...]
+    groups: tuple[_Group, ...]
+    signals: Signals
+    count: int
 
 
 class RuleKernel:
     """One program in this process. Not for two threads at once: a ruleset holds one message at a time."""
 
-    __slots__ = ("_evaluator", "_groups", "_repeating")
+    __slots__ = ("_evaluator", "_strata")
 
     def __init__(self, program: Program) -> None:
         self._evaluator = compiled(program)
-        self._groups = _loaded(program, self._evaluator)
-        self._repeating = {place for place, stratum in self._groups.items() if _repeats(stratum)}
+        self._strata = _loaded(program, self._evaluator)
 
     def step(self, state: State, event: Event) -> Executed:
         """What `event` does to a conversation in `state`. After a `KernelFault` the kernel must be replaced."""
         return execute(self._evaluator, state, event, self._fire)
 
     def probe(self) -> None:
-        """Asks every group once, with every signal 0; raises `KernelFault` if one does not run to quiescence."""
-        for stratum in self._groups.values():
-            for group in stratum:
-                _ask(group, group.trial)
+        """Tells the library of every rule once, with every signal 0; raises `KernelFault` if it does not answer."""
+        for stratum in self._strata.values():
+            for group in stratum.groups:
+                _ask(group, group.every, (0,) * stratum.count)
 
     def _fire(
         self,
@@ -115,33 +149,58 @@ class RuleKernel:
         fired: set[str],
         /,
     ) -> tuple[Sequence[CompiledClause], Sequence[CompiledClause]]:
-        fires: list[CompiledClause] = []
-        beaten: list[CompiledClause] = []
-        for group in self._groups[kind, stratum]:
-            for name in _ask(group, group.message(old, final, fields, now, fired)):
-                clauses, firing = group.meaning[name]
+        here = self._strata[kind, stratum]
+        can_fire, numbers = here.signals(old, final, fields, now, fired)
+        if not can_fire:
+            return (), ()
+        fires: list[int] = []
+        beaten: list[int] = []
+        for group in here.groups:
+            bits = can_fire >> group.start & group.every
+            if not bits:
+                continue
+            for name in _ask(group, bits, numbers):
+                positions, firing = group.meaning[name]
                 if firing:
-                    fires += clauses
+                    fires += positions
                 else:
-                    beaten += clauses
-        if (kind, stratum) in self._repeating:
-            return _once(fires), _once(beaten)
-        return fires, beaten
+                    beaten += positions
+        return _clauses(here, fires), _clauses(here, beaten) if beaten else ()
 
 
-def _once(clauses: Sequence[CompiledClause]) -> Sequence[CompiledClause]:
-    return list({clause.turn: clause for clause in clauses}.values())
+def _clauses(stratum: _Stratum, positions: Sequence[int]) -> Sequence[CompiledClause]:
+    """Each once, as one that can hold in several ways has several rules."""
+    ordered = sorted(set(positions)) if len(positions) > 1 else positions
+    return [stratum.clauses[i] for i in ordered]
 
 
-def _ask(group: _Group, message: str) -> list[str]:
-    """The rules that this message fires, in order and without the sentinel, which fired last."""
+def _ask(group: _Group, bits: int, numbers: tuple[int, ...]) -> list[str]:
+    """The rules that fire, of those with these bits."""
+    names: list[str] = []
     try:
-        return _answers(group, message)
+        while bits:
+            message, bits = told(group, bits, numbers)
+            names += _answers(group, message)
     except (error, MemoryError) as failure:
         raise KernelFault(str(failure) or "the library ran out of memory") from failure
+    return names
+
+
+def told(group: _Group, bits: int, numbers: tuple[int, ...]) -> tuple[str, int]:
+    """A message that tells of the first rules with these bits, and the bits of the others."""
+    message = group.opening
+    for _ in range(MESSAGE_RULES):
+        picked, firing, full, form = group.parts[bits & -bits]
+        found = picked(numbers)
+        message += full if found == firing else form % found
+        bits &= bits - 1
+        if not bits:
+            break
+    return message + "}", bits
 
 
 def _answers(group: _Group, message: str) -> list[str]:
+    """The rules that this message fires, in order and without the sentinel, which fired last."""
     handle = group.handle
     status, session = assert_fact(handle, message)
     if status != 0:
@@ -169,42 +228,44 @@ def _answers(group: _Group, message: str) -> list[str]:
 # --- loading ---------------------------------------------------------------------------------------------------------
 
 
-def _repeats(stratum: Sequence[_Group]) -> bool:
-    """Whether a clause of the stratum has several rules, of which more than one may fire."""
-    turns = [clause.turn for group in stratum for clauses, _ in group.meaning.values() for clause in clauses]
-    return len(turns) > len(set(turns))
-
-
-def _loaded(program: Program, evaluator: Evaluator) -> Mapping[Place, tuple[_Group, ...]]:
-    """Creates the rulesets of the program, and compiles the signals that they test."""
+def _loaded(program: Program, evaluator: Evaluator) -> Mapping[Place, _Stratum]:
+    """Creates the rulesets of the program, and compiles what computes their signals."""
     grouped = groups_of(program)
     definitions, places = rulesets(group for stratum in grouped.values() for group in stratum)
     handles = [create_ruleset(f"r{i}", text) for i, text in enumerate(definitions)]
     source = Source(program)
-    loaded = iter(places)
-    standing = {place: [(group, next(loaded)) for group in stratum] for place, stratum in grouped.items()}
-    names = {
-        place: [message(source, program, place, group, at.gate) for group, at in stratum]
-        for place, stratum in standing.items()
-    }
-    functions: Mapping[str, Message] = source.compiled()
-    return {
-        place: tuple(
-            _group(group, at, functions[name], handles[at.ruleset], evaluator.kinds[place[0]].strata[place[1]])
-            for (group, at), name in zip(stratum, names[place], strict=True)
+    names = {place: computed(source, program, place, stratum) for place, stratum in grouped.items()}
+    functions = source.compiled()
+    standing = iter(places)
+    loaded = {}
+    for (kind, number), stratum in grouped.items():
+        index = {signal: i for i, signal in enumerate(signals_of(stratum))}
+        starts = accumulate((len(group) for group in stratum), initial=0)
+        loaded[kind, number] = _Stratum(
+            clauses=evaluator.kinds[kind].strata[number],
+            groups=tuple(_group(group, next(standing), next(starts), handles, index) for group in stratum),
+            signals=functions[names[kind, number]],
+            count=len(index),
         )
-        for place, stratum in standing.items()
-    }
+    return loaded
 
 
-def _group(group: Group, at: Loaded, message: Message, handle: int, stratum: Sequence[CompiledClause]) -> _Group:
+def _group(group: Group, at: Loaded, start: int, handles: Sequence[int], index: Mapping[Signal, int]) -> _Group:
     return _Group(
-        handle=handle,
-        message=message,
-        trial=trial(group, at.gate),
-        meaning={
-            name: (tuple(stratum[i] for i in rule.positions), rule.fires)
-            for name, rule in zip(at.names, group.rules, strict=True)
-        },
+        handle=handles[at.ruleset],
+        start=start,
+        every=(1 << len(group)) - 1,
+        opening=f'{{"sid":1,"id":1,"{GATE}":{at.gate}',
+        parts={1 << i: _part(rule, f',"{property_name(i)}":1', index) for i, rule in enumerate(group)},
+        meaning={name: (rule.positions, rule.fires) for name, rule in zip(at.names, group, strict=True)},
         sentinel=at.sentinel,
     )
+
+
+def _part(rule: Rule, opening: str, index: Mapping[Signal, int]) -> _Part:
+    form = opening + "%d" * len(rule.leaf)
+    firing = tuple(number for _, number in rule.leaf)
+    if len(rule.leaf) == 0:
+        return _Part(lambda _: (), firing, form, form)
+    picked = itemgetter(*(index[signal] for signal, _ in rule.leaf))  # of one place it picks the number itself
+    return _Part(picked, firing if len(firing) > 1 else firing[0], form % firing, form)

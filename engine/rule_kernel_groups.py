@@ -1,15 +1,14 @@
 """Which rules the kernel loads: guards taken apart into conjunctions of tests, and packed within the library's limits.
 
 A stratum becomes groups, a group becomes rules of one ruleset behind a gate. A clause has one rule for each way that
-its guard can hold (a *leaf*), shared with the clauses that hold in the same way; what a leaf tests are *signals*,
-integers that the evaluator computes from a step.
+its guard can hold (a *leaf*), shared with the clauses that hold in the same way; what a leaf tests are *signals*, small
+numbers that the evaluator computes from a step.
 """
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby, product
+from itertools import product
 from math import prod
 from typing import TypeAlias
 
@@ -28,29 +27,18 @@ from charter.dsl.program import (
     Read,
     type_of,
 )
-from charter.dsl.types import (
-    INT64_MAX,
-    INT64_MIN,
-    BoolType,
-    DecimalType,
-    DurationType,
-    EnumType,
-    IntType,
-    OptionalType,
-    TimeType,
-    Type,
-)
+from charter.dsl.types import EnumType, OptionalType
 
 MAX_LEAVES = 8  # of one guard; beyond it a part of the guard becomes one signal
-MAX_TESTS = 64  # of one leaf; beyond it the guard becomes one signal
-GROUP_LEAVES = 48  # the library loses matches beyond 64 that are pending for one message
-GROUP_SIGNALS = 200  # the library refuses a message of more than 252 properties
-RULESET_RULES = 64  # the library finds the next rule by walking all of them; more rulesets need more memory
+MAX_TESTS = 16  # of one leaf, which are the digits of one number; beyond it the guard becomes one signal
+GROUP_RULES = 100  # the library finds the next rule by walking all of a ruleset; more rulesets need more memory
+RULESET_RULES = 128
+MESSAGE_RULES = 48  # the library loses matches beyond 64 that are pending for one message
 
 
 @dataclass(frozen=True, slots=True)
-class Number:
-    """A whole number or truth value of a step; 0 where it is unknown."""
+class Whole:
+    """Whether a condition holds: 0 or 1."""
 
     expr: Expr
 
@@ -65,23 +53,13 @@ class Ordinal:
 
 @dataclass(frozen=True, slots=True)
 class Beaten:
-    """Whether one of these rules fired in an earlier stratum."""
+    """Whether one of these rules fired in an earlier stratum: 0 or 1."""
 
     rules: tuple[str, ...]
 
 
-Signal: TypeAlias = Number | Ordinal | Beaten
-
-
-@dataclass(frozen=True, slots=True)
-class Test:
-    """Compares a signal with another or with a constant."""
-
-    op: Comparison
-    left: Signal
-    right: Signal | int
-
-
+Signal: TypeAlias = Whole | Ordinal | Beaten
+Test: TypeAlias = tuple[Signal, int]  # the signal must be this number
 Leaf: TypeAlias = tuple[Test, ...]  # all must hold
 
 
@@ -94,13 +72,7 @@ class Rule:
     leaf: Leaf
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Rules that are decided by one message, which holds these signals."""
-
-    rules: tuple[Rule, ...]
-    signals: tuple[Signal, ...]
-
+Group: TypeAlias = tuple[Rule, ...]  # those of one ruleset that a message may tell of
 
 Place: TypeAlias = tuple[EventKind, int]  # a stratum
 
@@ -108,7 +80,7 @@ Place: TypeAlias = tuple[EventKind, int]  # a stratum
 def groups_of(program: Program) -> Mapping[Place, tuple[Group, ...]]:
     """The groups of every stratum. Together they hold every leaf of every clause that can fire."""
     return {
-        (kind, number): tuple(_packed(_rules(stratum)))
+        (kind, number): tuple(_packed(_shared(_rules(stratum))))
         for kind, strata in program.strata.items()
         for number, stratum in enumerate(strata)
     }
@@ -119,49 +91,24 @@ def _rules(stratum: Iterable[Clause]) -> Iterator[Rule]:
         for leaf in guard_leaves(clause.guard):
             if clause.overridden_by:
                 beaten = Beaten(clause.overridden_by)
-                yield Rule((position,), True, (*leaf, Test(Comparison.EQ, beaten, 0)))
-                yield Rule((position,), False, (*leaf, Test(Comparison.EQ, beaten, 1)))
+                yield Rule((position,), True, (*leaf, (beaten, 0)))
+                yield Rule((position,), False, (*leaf, (beaten, 1)))
             else:
                 yield Rule((position,), True, leaf)
 
 
-def _packed(rules: Iterable[Rule]) -> Iterator[Group]:
-    held: list[Rule] = []
-    signals: dict[Signal, None] = {}
-    for rule in _shared(_alike(list(rules))):
-        needed = dict.fromkeys(_signals(rule.leaf))
-        if len(held) == GROUP_LEAVES or len(signals | needed) > GROUP_SIGNALS:
-            yield Group(tuple(held), tuple(signals))
-            held, signals = [], {}
-        held.append(rule)
-        signals |= needed
-    if held:
-        yield Group(tuple(held), tuple(signals))
-
-
-def _alike(rules: Sequence[Rule]) -> list[Rule]:
-    """The rules with their commonest tests first, those that begin alike together: the library tests a beginning once.
-
-    It never shares a test of one signal with another, so these come last.
-    """
-    often = Counter(test for rule in rules for test in rule.leaf)
-    common = sorted(often, key=lambda test: (not isinstance(test.right, int), -often[test]))
-    rank = {test: i for i, test in enumerate(common)}
-    ordered = [replace(rule, leaf=tuple(sorted(rule.leaf, key=rank.__getitem__))) for rule in rules]
-    return sorted(ordered, key=lambda rule: [rank[test] for test in rule.leaf])
-
-
-def _shared(rules: Iterable[Rule]) -> Iterator[Rule]:
+def _shared(rules: Iterable[Rule]) -> list[Rule]:
     """One rule for those that test the same."""
-    for (fires, leaf), same in groupby(rules, key=lambda rule: (rule.fires, rule.leaf)):
-        yield Rule(tuple(position for rule in same for position in rule.positions), fires, leaf)
+    found: dict[object, Rule] = {}
+    for rule in rules:
+        same = found.setdefault((rule.fires, frozenset(rule.leaf)), rule)
+        if same is not rule:
+            found[rule.fires, frozenset(rule.leaf)] = replace(same, positions=same.positions + rule.positions)
+    return list(found.values())
 
 
-def _signals(leaf: Leaf) -> Iterator[Signal]:
-    for test in leaf:
-        yield test.left
-        if not isinstance(test.right, int):
-            yield test.right
+def _packed(rules: Sequence[Rule]) -> Iterator[Group]:
+    return (tuple(rules[i : i + GROUP_RULES]) for i in range(0, len(rules), GROUP_RULES))
 
 
 # --- guards to leaves ------------------------------------------------------------------------------------------------
@@ -188,11 +135,23 @@ def _leaves(expr: Expr, wanted: bool) -> tuple[Leaf, ...]:
             return _all(parts, wanted) if isinstance(expr, And) is wanted else _any(expr, parts, wanted)
         case Const(bool() as value):
             return ((),) if value is wanted else ()
-        case Compare(op, left, right):
-            test = _test(op if wanted else _OPPOSITE[op], left, right)
-            return ((test,),) if test is not None else _whole(expr, wanted)
+        case Compare(op, left, right) if op in _OPPOSITE:
+            return _leaves(Compare(_OPPOSITE[op], left, right), not wanted)
+        case Compare(Comparison.EQ, left, right) if wanted:
+            return ((_is(left, right) or _is(right, left) or (Whole(expr), 1),),)
         case _:
             return _whole(expr, wanted)
+
+
+def _is(left: Expr, right: Expr) -> Test | None:
+    """That a value of an enum is a certain one, where a digit tells all of them apart."""
+    type_ = type_of(left)
+    known = type_.of if isinstance(type_, OptionalType) else type_
+    match left, known, right:
+        case ((Read() | Its()), EnumType(_, values), Const(str() as value)) if value in values and len(values) < 10:
+            return Ordinal(left, known), values.index(value) + 1
+        case _:
+            return None
 
 
 def _all(parts: Sequence[Expr], wanted: bool) -> tuple[Leaf, ...]:
@@ -211,54 +170,14 @@ def _any(expr: Expr, parts: Sequence[Expr], wanted: bool) -> tuple[Leaf, ...]:
 
 def _whole(expr: Expr, wanted: bool) -> tuple[Leaf, ...]:
     """The expression as one signal."""
-    return ((Test(Comparison.EQ, Number(expr), int(wanted)),),)
+    return (((Whole(expr), int(wanted)),),)
 
 
-_OPPOSITE: Mapping[Comparison, Comparison] = {
-    Comparison.EQ: Comparison.NE,
+_OPPOSITE = {
     Comparison.NE: Comparison.EQ,
-    Comparison.LT: Comparison.GE,
-    Comparison.LE: Comparison.GT,
     Comparison.GT: Comparison.LE,
     Comparison.GE: Comparison.LT,
 }
-_MIRRORED: Mapping[Comparison, Comparison] = {
-    Comparison.EQ: Comparison.EQ,
-    Comparison.NE: Comparison.NE,
-    Comparison.LT: Comparison.GT,
-    Comparison.LE: Comparison.GE,
-    Comparison.GT: Comparison.LT,
-    Comparison.GE: Comparison.LE,
-}
-
-
-def _test(op: Comparison, left: Expr, right: Expr) -> Test | None:
-    """The comparison as a test of the library, or None where it compares more than plain numbers, bools and enums."""
-    a, b = _operand(left), _operand(right)
-    if a is None or b is None:
-        return None
-    if not isinstance(a, int):
-        return Test(op, a, b)
-    return None if isinstance(b, int) else Test(_MIRRORED[op], b, a)
-
-
-def _operand(expr: Expr) -> Signal | int | None:
-    type_ = _known(type_of(expr))
-    match expr, type_:
-        case Const(str() as value), EnumType(_, values) if value in values:
-            return values.index(value) + 1
-        case Const(int() as value), BoolType() | IntType() | DecimalType() | TimeType() | DurationType():
-            return int(value) if INT64_MIN <= value <= INT64_MAX else None
-        case ((Read() | Its()), EnumType()):
-            return Ordinal(expr, type_)
-        case ((Read() | Its()), BoolType() | IntType() | DecimalType() | TimeType() | DurationType()):
-            return Number(expr)
-        case _:
-            return None
-
-
-def _known(type_: Type) -> Type:
-    return type_.of if isinstance(type_, OptionalType) else type_
 
 
 # --- groups to rulesets ----------------------------------------------------------------------------------------------
@@ -280,38 +199,27 @@ def rulesets(grouped: Iterable[Group]) -> tuple[tuple[str, ...], tuple[Loaded, .
     loaded: list[Loaded] = []
     gate = 0
     for group in grouped:
-        if len(definitions[-1]) + len(group.rules) + 1 > RULESET_RULES:
+        if len(definitions[-1]) + len(group) + 1 > RULESET_RULES:
             definitions.append({})
             gate = 0
         gate += 1
         rules = definitions[-1]
-        names = tuple(f"{len(rules) + i:04d}" for i in range(len(group.rules) + 1))
-        properties = {signal: property_name(i) for i, signal in enumerate(group.signals)}
-        for name, leaf in zip(names, [*(rule.leaf for rule in group.rules), ()], strict=True):
-            tests = [{GATE: gate}, *(_definition(test, properties) for test in leaf)]
-            rules[name] = {"all": [{"m": {"$and": tests}}], "pri": len(rules)}
+        names = tuple(f"{len(rules) + i:04d}" for i in range(len(group) + 1))
+        tests = [[{property_name(i): digits([number for _, number in rule.leaf])}] for i, rule in enumerate(group)]
+        for name, own in zip(names, [*tests, []], strict=True):
+            rules[name] = {"all": [{"m": {"$and": [{GATE: gate}, *own]}}], "pri": len(rules)}
         loaded.append(Loaded(len(definitions) - 1, gate, names[:-1], names[-1]))
     return tuple(json.dumps(definition) for definition in definitions if definition), tuple(loaded)
+
+
+def digits(numbers: Iterable[int]) -> int:
+    """Small numbers as one, which has a 1 before them: to the library all that a rule tests is one number."""
+    return int("1" + "".join(str(number) for number in numbers))
 
 
 GATE = "g"
 
 
 def property_name(number: int) -> str:
-    """The name of a signal in a message. The library knows names by 32-bit hashes; those of all that we use differ."""
+    """The name of a rule's property. The library knows names by 32-bit hashes; those of all that we use differ."""
     return f"p{number}"
-
-
-_OPERATORS: Mapping[Comparison, str] = {
-    Comparison.NE: "$neq",
-    Comparison.LT: "$lt",
-    Comparison.LE: "$lte",
-    Comparison.GT: "$gt",
-    Comparison.GE: "$gte",
-}
-
-
-def _definition(test: Test, properties: Mapping[Signal, str]) -> object:
-    right = test.right if isinstance(test.right, int) else {"$m": properties[test.right]}
-    compared = {properties[test.left]: right}
-    return compared if test.op is Comparison.EQ else {_OPERATORS[test.op]: compared}

@@ -16,6 +16,7 @@ from charter.engine.asks import Ask, Attempt, Failed, Reason, Suggested
 from charter.engine.breaker import Breaker
 from charter.engine.deployment import AgentAt
 from charter.engine.messages import from_record
+from charter.engine.questions import Questions
 from charter.v1 import suggestion_pb2
 from charter.v1.validation import violations
 
@@ -41,6 +42,7 @@ class GrpcAgents:
         self._agents = agents
         self._channels: dict[str, grpc.aio.Channel] = {}
         self._suggest: dict[str, grpc.aio.UnaryUnaryMultiCallable[suggestion_pb2.SuggestRequest, bytes]] = {}
+        self._questions: dict[str, Questions] = {}
         self._breakers: dict[str, Breaker] = {}
 
     async def __aenter__(self) -> Self:
@@ -54,6 +56,7 @@ class GrpcAgents:
                 request_serializer=suggestion_pb2.SuggestRequest.SerializeToString,
                 response_deserializer=unread,
             )
+            self._questions[name] = Questions(channel)
             if agent.breaker is not None:
                 self._breakers[name] = Breaker(agent.breaker, clock)
         return self
@@ -61,6 +64,8 @@ class GrpcAgents:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for questions in self._questions.values():
+            questions.close()
         await asyncio.gather(*(channel.close(None) for channel in self._channels.values()))
 
     async def ask(self, ask: Ask) -> Suggested | Failed:
@@ -118,16 +123,31 @@ class GrpcAgents:
                 task.cancel()
 
     async def _suggestion(self, ask: Ask, agent: Agent, *, within: float) -> "Mapping[str, Value] | _No":
-        suggest = self._suggest.get(agent.name)
-        if suggest is None:
+        questions = self._questions.get(agent.name)
+        if questions is None:
             return _No(Reason.ERROR, "the deployment gives no address")
-        request = suggestion_pb2.SuggestRequest(
+        question = suggestion_pb2.SuggestRequest(
             request_id=ask.id, agent=agent.name, utterance=ask.utterance, language=ask.language
         )
+        until = asyncio.get_running_loop().time() + within
         try:
-            answer = await suggest(request, timeout=within)
+            answer = await questions.ask(question, within=within)
+        except TimeoutError:
+            return _No(Reason.LATE, "DEADLINE_EXCEEDED")
+        if answer is None:
+            return await self._asked_alone(ask, agent, question, until)
+        if answer.WhichOneof("outcome") == "failure":
+            return _no(_CODES.get(answer.failure.code, grpc.StatusCode.UNKNOWN), answer.failure.message)
+        return _parsed(ask, answer.response)
+
+    async def _asked_alone(
+        self, ask: Ask, agent: Agent, question: suggestion_pb2.SuggestRequest, until: float
+    ) -> "Mapping[str, Value] | _No":
+        """The suggestion over a call of its own."""
+        try:
+            answer = await self._suggest[agent.name](question, timeout=until - asyncio.get_running_loop().time())
         except grpc.aio.AioRpcError as error:
-            return _no(error)
+            return _no(error.code(), error.details())
         return _parsed(ask, answer)
 
     async def _complaints(self, agent: Agent) -> list[str]:
@@ -161,12 +181,15 @@ class _No:
         self.reason, self.detail, self.abstained = reason, detail, abstained
 
 
-def _no(error: grpc.aio.AioRpcError) -> _No:
-    detail = f"{error.code().name}: {error.details()}"[:200]
-    if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+_CODES: Mapping[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}
+
+
+def _no(code: grpc.StatusCode, details: str | None) -> _No:
+    detail = f"{code.name}: {details}"[:200]
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return _No(Reason.LATE, detail)
     # gRPC's own words for an answer over the limit; a busy agent uses the same code with others.
-    if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in (error.details() or ""):
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in (details or ""):
         return _No(Reason.INVALID, detail)
     return _No(Reason.ERROR, detail)
 

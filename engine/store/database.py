@@ -29,8 +29,10 @@ class Database:
     fault: Callable[[BaseException], Fault]
     turn: Callable[[], AbstractContextManager[None]]  # writers of several processes wait in it for each other
     transaction: Callable[[], AbstractContextManager[DBAPICursor]]
+    close: Callable[[], None]  # both hold nothing any more
 
     def dispose(self) -> None:
         """All connections that are not in use are closed."""
+        self.close()
         self.reader.dispose()
         self.writer.dispose()

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from .database import Database
 from .errors import Corrupt, DiskFull, Fault, Locked, Missing, NotADatabase, ReadOnly, Unusable
@@ -53,6 +53,7 @@ def sqlite_database(path: Path, options: SqliteOptions) -> Database:
     fault = partial(sqlite_fault, str(path))
     _create(path)
     writer = _engine(path, _write_pragmas(options), _BEGIN, 1)
+    writing = _Writing(path, writer, options.busy_ms)
     database = Database(
         where=str(path),
         writer=writer,
@@ -60,8 +61,9 @@ def sqlite_database(path: Path, options: SqliteOptions) -> Database:
         readers=options.readers,
         error=sqlite3.Error,
         fault=fault,
-        turn=partial(_turn, path, _inode(path), options.busy_ms),
-        transaction=partial(_transaction, writer),
+        turn=writing.turn,
+        transaction=writing.transaction,
+        close=writing.close,
     )
     try:
         with faults(fault):
@@ -143,47 +145,84 @@ def _engine(path: Path, pragmas: tuple[str, ...], begin: str, connections: int) 
     return engine
 
 
-@contextlib.contextmanager
-def _transaction(engine: Engine) -> Iterator[DBAPICursor]:
-    connection = engine.raw_connection()
-    try:
-        cursor = connection.cursor()
-        cursor.execute(_BEGIN)
-        yield cursor
-        connection.commit()
-    except BaseException:
-        connection.rollback()
-        raise
-    finally:
-        connection.close()
+class _Writing:
+    """The connection that this process writes over, and its turn among the processes that do.
 
-
-@contextlib.contextmanager
-def _turn(path: Path, inode: int | None, busy_ms: int) -> Iterator[None]:
-    """No other process that waits its turn writes inside, and the database is the file that was opened.
-
-    SQLite lets writers wait by sleeping for longer and longer, up to a tenth of a second: of two busy processes one
-    would starve. Whoever has waited in vain goes on, and SQLite says whether it may write.
+    Both are held: to take a connection from a pool, and to open the locks, for each transaction would cost a fifth of a
+    small one.
     """
-    if _inode(path) != inode:  # what is written to a file that was moved away or removed is not kept
-        raise Missing(str(path), "the file was moved or removed while it was in use")
-    descriptor = os.open(path.with_name(f"{path.name}.writer"), os.O_CREAT | os.O_RDWR, 0o600)
-    try:
-        until = time.monotonic() + busy_ms / 1000
-        while time.monotonic() < until:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                time.sleep(0.0005)
-        yield
-    finally:
-        os.close(descriptor)
+
+    def __init__(self, path: Path, engine: Engine, busy_ms: int) -> None:
+        self._path, self._inode = str(path), _inode(str(path))
+        self._engine, self._busy_seconds = engine, busy_ms / 1000
+        self._connection: PoolProxiedConnection | None = None
+        self._locks: tuple[int, int] | None = None
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[DBAPICursor]:
+        """Everything that is done inside is durable after it, or nothing."""
+        if self._connection is None:
+            self._connection = self._engine.raw_connection()
+        try:
+            cursor = self._connection.cursor()
+            cursor.execute(_BEGIN)
+            yield cursor
+            cursor.execute("COMMIT")
+        except BaseException:
+            self._connection.rollback()
+            raise
+
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[None]:
+        """No other process that waits its turn writes inside, and the database is the file that was opened.
+
+        SQLite lets writers wait by sleeping for longer and longer, up to a tenth of a second: of two busy processes one
+        would starve. Whoever waits for the end of another's turn holds the door, so that nobody overtakes. Whoever has
+        waited in vain goes on, and SQLite says whether it may write.
+        """
+        if _inode(self._path) != self._inode:  # what is written to a file that was moved away or removed is not kept
+            raise Missing(self._path, "the file was moved or removed while it was in use")
+        if self._locks is None:
+            self._locks = _opened(f"{self._path}.door"), _opened(f"{self._path}.writer")
+        door, writer = self._locks
+        until = time.monotonic() + self._busy_seconds
+        try:
+            _wait_for(door, until)
+            _wait_for(writer, until)
+        finally:
+            fcntl.flock(door, fcntl.LOCK_UN)
+        try:
+            yield
+        finally:
+            fcntl.flock(writer, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """What is held is given back."""
+        if self._connection is not None:
+            self._connection.close()
+        for descriptor in self._locks or ():
+            os.close(descriptor)
+        self._connection = self._locks = None
 
 
-def _inode(path: Path) -> int | None:
+def _opened(lock: str) -> int:
+    return os.open(lock, os.O_CREAT | os.O_RDWR, 0o600)
+
+
+def _wait_for(lock: int, until: float) -> None:
+    """The lock is this process's, or the time has come."""
+    while time.monotonic() < until:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.0005)
+        else:
+            return
+
+
+def _inode(path: str) -> int | None:
     try:
-        return path.stat().st_ino
+        return os.stat(path).st_ino
     except FileNotFoundError:
         return None
 

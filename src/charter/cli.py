@@ -27,14 +27,14 @@ LAZY = {  # loaded only when called: they bring the server, the models or the pr
     "certify": "charter.verification.certify:certify_command",
     "chat": "charter.engine.play_commands:chat_command",
     "demo": "charter.engine.play_commands:demo_command",
-    "diff": "charter.verification.diff_commands:diff_command",
+    "diff": "charter.verification.compare.commands:diff_command",
     "fuzz": "charter.fuzz:fuzz_command",
-    "mutate": "charter.verification.mutation_commands:mutate_command",
+    "mutate": "charter.verification.mutate.commands:mutate_command",
     "play": "charter.engine.play_commands:play_command",
     "replay": "charter.engine.commands:replay_command",
-    "report": "charter.verification.report_commands:report_command",
+    "report": "charter.verification.show.report_commands:report_command",
     "serve": "charter.engine.commands:serve_command",
-    "verify": "charter.verification.commands:verify_command",
+    "verify": "charter.verification.show.commands:verify_command",
 }
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _PATHS = click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))

@@ -11,12 +11,12 @@ from charter.dsl.program import Event, Program, State
 from charter.dsl.values import Json
 from charter.engine.decide import IncidentKind, decider
 from charter.engine.rule_kernel import KernelFault
-from charter.verification.commands import echo
-from charter.verification.fuzz import PieceFailed, fuzz_in_pieces
-from charter.verification.fuzz_judge import reader_of
-from charter.verification.fuzz_play import Decide, Decided
-from charter.verification.fuzz_report import FINE, FOUND, text, to_json_report
-from charter.verification.fuzz_search import Budget
+from charter.verification.fuzz.judge import reader_of
+from charter.verification.fuzz.pieces import PieceFailed, fuzz_in_pieces
+from charter.verification.fuzz.play import Decide, Decided
+from charter.verification.fuzz.report import FINE, FOUND, text, to_json_report
+from charter.verification.fuzz.search import Budget
+from charter.verification.show.commands import echo
 from charter.verification.usage import WRONG, Seconds, policies
 
 STEPS = 30_000

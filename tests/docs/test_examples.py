@@ -9,8 +9,8 @@ import pytest
 from charter.dsl.load import Loaded, Rejected, load_text
 from charter.dsl.rehearse import rehearse
 from charter.dsl.syntax import Form, Whenever
-from charter.verification.prove import Settings, prove
-from charter.verification.report import word
+from charter.verification.prove.prove import Settings, prove
+from charter.verification.show.report import word
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])

@@ -247,3 +247,43 @@ rule later on keys when guess.intent is known do disclose notice""")
     talk.on("utterance")
     talk.on("guess", intent="yes", sure=50)
     assert talk.acts("keys", digits="1") == ["say hello"]
+
+
+def test_guards_that_share_conditions_hold_each_on_its_own() -> None:
+    program = program_of("""
+enum Mood { calm, cross }
+fact mood: Mood? = unknown
+fact count: int 0..9? = unknown
+fact flag: bool = false
+event learn { at: Mood, much: int 0..9 }
+event e { level: int 0..9, on: bool, off: bool }
+rule greet  on start do say hello
+rule calm   on e when mood is known and mood == calm do note "calm"
+rule cross  on e when mood is known and mood != calm do note "cross"
+rule plain  on e when mood is unknown do note "plain"
+rule both   on e when its off and not its off do note "both"
+rule never  on e when flag and not flag do note "never"
+rule low    on e when count is known and count <= its level and its on do note "low"
+rule high   on e when count is known and count > its level do note "high"
+rule either on e when flag or its on do note "either"
+rule learn  on learn do set flag = true  set count = its much  set mood = its at""")
+    conversation = Conversation(program)
+    conversation.acts("start")
+    assert conversation.acts("e", level=3, on=False, off=False) == ["note(text: plain)"]
+    conversation.acts("learn", at="calm", much=4)
+    assert conversation.acts("e", level=3, on=True, off=True) == [
+        "note(text: calm)",
+        "note(text: high)",
+        "note(text: either)",
+    ]
+    assert conversation.acts("e", level=4, on=True, off=True) == [
+        "note(text: calm)",
+        "note(text: low)",
+        "note(text: either)",
+    ]
+    conversation.acts("learn", at="cross", much=9)
+    assert conversation.acts("e", level=8, on=False, off=False) == [
+        "note(text: cross)",
+        "note(text: high)",
+        "note(text: either)",
+    ]

@@ -186,7 +186,14 @@ def random_program(rng: Random) -> Program:
     )  # fmt: skip
     names = list(made.rules)
     rng.shuffle(names)
-    return replace(made, rules={name: made.rules[name] for name in names})
+    return replace(
+        made,
+        rules={name: made.rules[name] for name in names},
+        strata={
+            kind: tuple(tuple(sorted(stratum, key=lambda clause: names.index(clause.rule))) for stratum in strata)
+            for kind, strata in made.strata.items()
+        },
+    )
 
 
 def _random_fact(rng: Random, number: int) -> VariableInfo:

@@ -45,11 +45,12 @@ from charter.dsl.program import (
 from charter.dsl.semantics import step
 from charter.dsl.types import BOOL, ID, INT64_MAX, INT64_MIN, IntType, OptionalType, Value
 from charter.engine.evaluator_source import Source
-from charter.engine.rule_kernel import KernelFault, RuleKernel, load
+from charter.engine.rule_kernel import KernelFault, RuleKernel, load, told
 from charter.engine.rule_kernel_groups import (
     GATE,
-    GROUP_LEAVES,
+    GROUP_RULES,
     MAX_LEAVES,
+    MAX_TESTS,
     RULESET_RULES,
     groups_of,
     guard_leaves,
@@ -188,36 +189,51 @@ def test_clauses_that_hold_in_the_same_way_share_a_rule_and_all_fire() -> None:
     clauses = [rule("a", both), rule("b", read(first)), rule("c", turned), rule("d", Or((read(first), read(second))))]
     made = going(clauses, [first, second])
     ((group,),) = groups_of(made).values()
-    assert sorted(each.positions for each in group.rules) == [(0, 2), (1, 3), (3,)]
+    assert sorted(each.positions for each in group) == [(0, 2), (1, 3), (3,)]
     kernel = RuleKernel(made)
     assert fired(kernel, made, first=True) == {"b", "d"}
     assert fired(kernel, made, second=True) == {"d"}
     assert fired(kernel, made, first=True, second=True) == {"a", "b", "c", "d"}
 
 
-def test_a_message_leaves_out_what_cannot_matter() -> None:
+def test_a_message_tells_only_of_rules_that_can_fire_and_what_they_test() -> None:
     flag, other = fact("flag", BOOL, False), fact("other", BOOL, False)
     mood, count = fact("mood", OptionalType(MOOD), None), fact("count", ANY_INT, 0)
     few = Compare(Comparison.LE, read(count), Its("level", ANY_INT))
     clauses = [
         rule("a", And((read(flag), same(read(mood), Const("calm", MOOD)), few))),
-        rule("b", And((read(flag), few))),
+        rule("b", And((read(flag), Not(few)))),
+        rule("c", read(other)),
+        rule("d"),
     ]
-    clauses += [rule("c", read(other))]
     opens = EventInfo(GO, (("level", ANY_INT),), Opening.OPENS, TRUE)
     made = program([flag, other, mood, count], [opens], {GO: [clauses]})
     kernel = RuleKernel(made)
-    ((group,),) = kernel._groups.values()
+    ((group,),) = (stratum.groups for stratum in kernel._strata.values())
+    (signals,) = (stratum.signals for stratum in kernel._strata.values())
 
-    def told(**facts: Value) -> list[str]:
+    def numbers(**facts: Value) -> list[int]:
         state = {**made.initial, **{Variable(name): value for name, value in facts.items()}}
-        message = json.loads(group.message(state, state, {"level": 7}, 0, set()))
-        return sorted(map(str, (value for name, value in message.items() if name.startswith("p"))))
+        message, left = told(group, *signals(state, state, {"level": 7}, 0, set()))
+        assert left == 0
+        return [value for name, value in json.loads(message).items() if name.startswith("p")]
 
-    assert told(count=5) == told(mood="calm", count=5) == []
-    assert told(other=True) == ["1"]
-    assert told(flag=True, count=5) == ["1", "5", "7"]
-    assert len(told(flag=True, mood="calm", count=5)) == 4
+    assert numbers(count=5) == numbers(mood="calm", count=5) == [1]
+    assert numbers(flag=True, mood="cross", count=5) == [1]
+    assert numbers(flag=True, mood="calm", count=5) == [1111, 1]
+    assert numbers(flag=True, count=8) == [110, 1]
+    assert numbers(other=True) == [11, 1]
+
+
+def test_the_library_decides_not_what_was_said_to_be_able_to_fire() -> None:
+    flag, mood = fact("flag", BOOL, False), fact("mood", OptionalType(MOOD), None)
+    clauses = [rule("a", read(flag)), rule("b", Not(read(flag))), rule("c", same(read(mood), Const("calm", MOOD)))]
+    made = going(clauses, [flag, mood])
+    kernel = RuleKernel(made)
+    ((place, stratum),) = kernel._strata.items()
+    kernel._strata = {place: replace(stratum, signals=lambda *scope: (7, stratum.signals(*scope)[1]))}
+    assert fired(kernel, made) == {"b"}
+    assert fired(kernel, made, flag=True, mood="calm") == {"a", "c"}
 
 
 # --- limits of the library -------------------------------------------------------------------------------------------
@@ -230,7 +246,7 @@ def test_property_names_differ_where_the_library_tells_them_apart() -> None:
             value = (value ^ byte) * 16777619 % 2**32
         return value
 
-    names = ["id", "sid", "$s", "$m", GATE, *(property_name(i) for i in range(252))]
+    names = ["id", "sid", "$s", "$m", GATE, *(property_name(i) for i in range(GROUP_RULES))]
     assert len({fnv(name) for name in names}) == len(names)
 
 
@@ -253,7 +269,7 @@ def test_groups_and_rulesets_stay_within_the_limits() -> None:
     made = large(4_000)
     grouped = [group for stratum in groups_of(made).values() for group in stratum]
     definitions, places = rulesets(grouped)
-    assert max(len(group.rules) for group in grouped) == GROUP_LEAVES
+    assert max(len(group) for group in grouped) == GROUP_RULES
     assert max(text.count('"pri"') for text in definitions) <= RULESET_RULES
     assert len(places) == len(grouped)
     assert len({(place.ruleset, place.gate) for place in places}) == len(places)
@@ -277,6 +293,20 @@ def test_one_guard_may_read_three_hundred_facts() -> None:
     assert fired(kernel, made, b299=False) == {"some"}
 
 
+@pytest.mark.parametrize("conditions", [MAX_TESTS - 1, MAX_TESTS, MAX_TESTS + 1])
+def test_a_long_guard_is_decided_to_its_last_condition(conditions: int) -> None:
+    flags = [fact(f"b{i}", BOOL, True) for i in range(conditions)]
+    long = And(tuple(read(flag) for flag in flags))
+    first, second = rule("first", read(flags[-1])), replace(rule("second", long), overridden_by=("first",))
+    opens = EventInfo(GO, (), Opening.OPENS, TRUE)
+    made = program(flags, [opens], {GO: [[first], [second, rule("third", Not(long))]]})
+    kernel = RuleKernel(made)
+    executed = kernel.step(made.initial, Event(GO, {}, 0))
+    assert (executed.fired, executed.overridden) == (("first",), ("second",))
+    assert fired(kernel, made, **{flags[0].name: False}) == {"first", "third"}
+    assert fired(kernel, made, **{flags[-1].name: False}) == {"third"}
+
+
 def test_memory_stays_flat() -> None:
     made = random_program(Random(3))
     kernel, rng = RuleKernel(made), Random(4)
@@ -297,7 +327,7 @@ def test_memory_stays_flat() -> None:
 def test_a_message_left_behind_is_a_fault() -> None:
     made = going([rule("always")], [])
     kernel = RuleKernel(made)
-    handle = next(iter(kernel._groups.values()))[0].handle
+    handle = next(iter(kernel._strata.values())).groups[0].handle
     durable_rules_engine.assert_fact(handle, f'{{"sid":1,"id":1,"{GATE}":1}}')
     with pytest.raises(KernelFault, match="status 2"):
         kernel.step(made.initial, Event(GO, {}, 0))
@@ -308,11 +338,13 @@ def test_a_sentinel_that_is_not_last_is_a_fault() -> None:
     made = going([rule("always"), rule("too", read(flag))], [flag])
     for position in range(2):
         kernel = RuleKernel(made)
-        place, (group,) = next(iter(kernel._groups.items()))
+        place, stratum = next(iter(kernel._strata.items()))
+        (group,) = stratum.groups
         names = [*group.meaning, group.sentinel]
         sentinel = names[position]
         meaning = {name: ((0,), True) for name in names if name != sentinel}
-        kernel._groups = {place: (replace(group, meaning=meaning, sentinel=sentinel),)}
+        groups = (replace(group, meaning=meaning, sentinel=sentinel),)
+        kernel._strata = {place: replace(stratum, groups=groups)}
         with pytest.raises(KernelFault, match="sentinel"):
             kernel.step(made.initial, Event(GO, {}, 0))
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from random import Random
 
 from charter.dsl.load import Loaded, Rejected, load_text
-from charter.verification.generate import Draft, Size, draft
+from charter.verification.generate.policies import Draft, Size, draft
 
 
 def budget(name: str, default: int) -> int:

@@ -22,7 +22,7 @@ from charter.dsl.program import (
 from charter.dsl.semantics import Outcome
 from charter.engine.decide import Decider, IncidentKind
 from charter.engine.rule_kernel import RuleKernel
-from charter.verification.generate_events import Step, conversation, outside
+from charter.verification.generate.events import Step, conversation, outside
 from tests.verification.generated import budget, policies
 
 TURNS = budget("CHARTER_TURNS", 20_000)

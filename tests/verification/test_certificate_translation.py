@@ -20,8 +20,8 @@ from charter.verification.certificate.reader import read
 from charter.verification.certificate.script import FALSE, TRUE, Term, number
 from charter.verification.certificate.step import Step, step
 from charter.verification.certificate.world import World, world_of
-from charter.verification.generate import draft
-from charter.verification.generate_events import any_value, conversation, outside
+from charter.verification.generate.events import any_value, conversation, outside
+from charter.verification.generate.policies import draft
 
 ROOT = Path(__file__).parent.parent.parent
 SEED = 31_415

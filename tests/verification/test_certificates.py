@@ -18,11 +18,11 @@ from charter.verification.certificate.file import Certificate, Unfit, Unproved, 
 from charter.verification.certificate.solvers import Limits
 from charter.verification.certificate.world import world_of
 from charter.verification.certify import certify_command
-from charter.verification.commands import verify_command
-from charter.verification.encode import Encoder
-from charter.verification.invariants import certified, spelled
-from charter.verification.prove import Settings, prove
-from charter.verification.verdicts import Invariant
+from charter.verification.encode.encoder import Encoder
+from charter.verification.prove.invariants import certified, spelled
+from charter.verification.prove.prove import Settings, prove
+from charter.verification.prove.verdicts import Invariant
+from charter.verification.show.commands import verify_command
 from tests.verification.generated import policies
 
 ROOT = Path(__file__).parent.parent.parent

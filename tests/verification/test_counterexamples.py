@@ -15,8 +15,8 @@ from charter.dsl import syntax as s
 from charter.dsl.load import Loaded, load, load_text
 from charter.dsl.program import Event, EventKind
 from charter.dsl.semantics import replays
-from charter.verification.report import shown
-from charter.verification.transcript import transcript
+from charter.verification.show.report import shown
+from charter.verification.show.transcript import transcript
 
 CORPUS = Path(__file__).parent.parent / "corpus" / "refuted"
 POLICIES = sorted(CORPUS.glob("*.charter"))

@@ -10,11 +10,11 @@ from click.testing import CliRunner, Result
 
 from charter.cli import main
 from charter.dsl.program import Program
-from charter.verification.compare_requirements import Change, compared
-from charter.verification.equivalence import Equivalent, Identical, Unshown, equivalence
-from charter.verification.generate import Size
-from charter.verification.mutants import Refused, compiled, mutants
-from charter.verification.product import replayed, search
+from charter.verification.compare.equivalence import Equivalent, Identical, Unshown, equivalence
+from charter.verification.compare.product import replayed, search
+from charter.verification.compare.requirements import Change, compared
+from charter.verification.generate.policies import Size
+from charter.verification.mutate.mutants import Refused, compiled, mutants
 from tests.verification.generated import budget, policies
 from tests.verification.variants import SEVEN_RULES, UNCLEAR, UNCLEAR_IN_TWO, policy, text_of
 

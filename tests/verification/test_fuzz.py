@@ -22,12 +22,12 @@ from charter.dsl.rehearse import rehearse
 from charter.engine.decide import Decider, IncidentKind
 from charter.engine.rule_kernel import RuleKernel
 from charter.fuzz import both_executors
-from charter.verification.fuzz import Fuzzed, fuzz, fuzz_in_pieces
-from charter.verification.fuzz_judge import reader_of
-from charter.verification.fuzz_play import Decide, Decided, Fault, semantics_alone
-from charter.verification.fuzz_report import test_block as block_of
-from charter.verification.fuzz_report import text
-from charter.verification.fuzz_search import Budget
+from charter.verification.fuzz.judge import reader_of
+from charter.verification.fuzz.pieces import Fuzzed, fuzz, fuzz_in_pieces
+from charter.verification.fuzz.play import Decide, Decided, Fault, semantics_alone
+from charter.verification.fuzz.report import test_block as block_of
+from charter.verification.fuzz.report import text
+from charter.verification.fuzz.search import Budget
 
 T = TypeVar("T")
 

@@ -9,9 +9,9 @@ import pytest
 
 from charter.dsl.load import Rejected, load, load_text
 from charter.dsl.semantics import step
-from charter.verification.generate import Size, draft
-from charter.verification.generate_coverage import Coverage
-from charter.verification.generate_events import conversation, outside
+from charter.verification.generate.coverage import Coverage
+from charter.verification.generate.events import conversation, outside
+from charter.verification.generate.policies import Size, draft
 from tests.verification.generated import budget, drafts, policies
 
 CONSTRUCTS = """
@@ -86,7 +86,8 @@ def test_policies_that_were_once_rejected_load() -> None:
 
 
 def test_a_seed_writes_the_same_policy_in_every_process() -> None:
-    write = "from random import Random; from charter.verification.generate import draft; print(draft(Random(7)).text)"
+    of = "charter.verification.generate.policies"
+    write = f"from random import Random; from {of} import draft; print(draft(Random(7)).text)"
     for hash_seed in ("1", "2"):
         env = {"PYTHONHASHSEED": hash_seed, "PYTHONIOENCODING": "utf-8"}
         written = subprocess.run(

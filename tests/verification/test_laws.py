@@ -22,8 +22,8 @@ from charter.dsl.program import (
 from charter.dsl.semantics import Outcome, possible, step
 from charter.dsl.types import BagType, inhabits
 from charter.dsl.values import Json, from_json, to_json
-from charter.verification.generate import permuted
-from charter.verification.generate_events import Outside, Taken, conversation, likely, outside, unlikely
+from charter.verification.generate.events import Outside, Taken, conversation, likely, outside, unlikely
+from charter.verification.generate.policies import permuted
 from tests.verification.generated import budget, drafts, loaded, policies
 
 POLICIES = budget("CHARTER_POLICIES", 60)

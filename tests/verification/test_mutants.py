@@ -10,10 +10,10 @@ from click.testing import CliRunner, Result
 from charter.cli import main
 from charter.dsl.load import Loaded, load_text
 from charter.dsl.program import Program
-from charter.verification.equivalence import normal
-from charter.verification.mutants import Refused, compiled, mutants
-from charter.verification.mutation import Effort, Fate, judged, sampled
-from charter.verification.shared_defines import shared_defines
+from charter.verification.compare.equivalence import normal
+from charter.verification.explain.shared_defines import shared_defines
+from charter.verification.mutate.mutants import Refused, compiled, mutants
+from charter.verification.mutate.mutation import Effort, Fate, judged, sampled
 from tests.verification.generated import policies
 from tests.verification.variants import SEVEN_RULES, policy
 

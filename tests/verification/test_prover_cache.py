@@ -10,16 +10,16 @@ import pytest
 
 from charter.dsl.load import Loaded, load_text
 from charter.dsl.program import Event, EventKind
-from charter.verification.cache import BLOCK, Cache
-from charter.verification.encode import Encoder
-from charter.verification.facts import Facts
-from charter.verification.hints import Conversation, Hint, confirmed
-from charter.verification.machine import Machine, goals_of
-from charter.verification.prove import Settings, prove
-from charter.verification.pursue import Budget, Holds, Missed, Pursued
-from charter.verification.report import word
-from charter.verification.smt import codes_of
-from charter.verification.verdicts import Refuted, Result
+from charter.verification.encode.encoder import Encoder
+from charter.verification.encode.smt import codes_of
+from charter.verification.prove.cache import BLOCK, Cache
+from charter.verification.prove.facts import Facts
+from charter.verification.prove.hints import Conversation, Hint, confirmed
+from charter.verification.prove.machine import Machine, goals_of
+from charter.verification.prove.prove import Settings, prove
+from charter.verification.prove.pursue import Budget, Holds, Missed, Pursued
+from charter.verification.prove.verdicts import Refuted, Result
+from charter.verification.show.report import word
 from charter.verification.workers import Limits, worked
 
 ROOT = Path(__file__).parent.parent.parent

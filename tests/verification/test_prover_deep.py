@@ -6,7 +6,7 @@ from pathlib import Path
 from click.testing import CliRunner, Result
 from jsonschema import Draft202012Validator
 
-from charter.verification.commands import verify_command
+from charter.verification.show.commands import verify_command
 
 ROOT = Path(__file__).parent.parent.parent
 TEXT = (ROOT / "tests" / "corpus" / "good" / "whole" / "seven_rules.charter").read_text(encoding="utf-8")

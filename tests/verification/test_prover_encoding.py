@@ -10,11 +10,11 @@ from charter.dsl.load import Loaded, load, load_text
 from charter.dsl.program import OVER, STEP_CHECKS, Event, Program, State
 from charter.dsl.semantics import Outcome, step
 from charter.dsl.types import inhabits
-from charter.verification.encode import Encoder
-from charter.verification.generate import draft
-from charter.verification.generate_events import any_value, conversation, outside
-from charter.verification.symbols import Layout, columns, reading, scalars
-from charter.verification.terms import Scalar, Term, values
+from charter.verification.encode.encoder import Encoder
+from charter.verification.encode.symbols import Layout, columns, reading, scalars
+from charter.verification.encode.terms import Scalar, Term, values
+from charter.verification.generate.events import any_value, conversation, outside
+from charter.verification.generate.policies import draft
 
 ROOT = Path(__file__).parent.parent.parent
 SEED = 20260

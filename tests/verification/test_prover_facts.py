@@ -10,18 +10,18 @@ from explicit import explored
 from charter.dsl.load import Loaded, load, load_text
 from charter.dsl.program import STARTED, Program
 from charter.dsl.semantics import possible, step
-from charter.verification.books import books, candidates
-from charter.verification.encode import Encoder
-from charter.verification.facts import Facts, Known
-from charter.verification.generate import Size, draft
-from charter.verification.generate_events import conversation, outside
-from charter.verification.inductive import inductive
-from charter.verification.machine import Machine
-from charter.verification.propagate import contradict
-from charter.verification.smt import codes_of
-from charter.verification.started import needing_start
-from charter.verification.symbols import columns, scalars
-from charter.verification.terms import Graph, Sort, Term, values
+from charter.verification.encode.encoder import Encoder
+from charter.verification.encode.smt import codes_of
+from charter.verification.encode.symbols import columns, scalars
+from charter.verification.encode.terms import Graph, Sort, Term, values
+from charter.verification.generate.events import conversation, outside
+from charter.verification.generate.policies import Size, draft
+from charter.verification.prove.books import books, candidates
+from charter.verification.prove.facts import Facts, Known
+from charter.verification.prove.inductive import inductive
+from charter.verification.prove.machine import Machine
+from charter.verification.prove.propagate import contradict
+from charter.verification.prove.started import needing_start
 
 SMALL = Size(facts=2, defines=1, agents=2, tools=2, outside=1, rules=8, requirements=0)
 OWN = ("owed ", "clock")  # what only the prover remembers

@@ -12,9 +12,9 @@ from charter.dsl.load import Loaded, load_text
 from charter.dsl.program import Event, Program
 from charter.engine.decide import Decider
 from charter.engine.rule_kernel import RuleKernel
-from charter.verification.generate import Size, draft
-from charter.verification.prove import Settings, prove
-from charter.verification.verdicts import Refuted, Unknown
+from charter.verification.generate.policies import Size, draft
+from charter.verification.prove.prove import Settings, prove
+from charter.verification.prove.verdicts import Refuted, Unknown
 from tests.verification.generated import budget
 
 SMALL = Size(facts=2, defines=1, agents=1, tools=1, outside=1, rules=4, requirements=3)

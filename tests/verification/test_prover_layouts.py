@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from charter.dsl.load import Loaded, load
-from charter.verification.prove import Settings, prove
-from charter.verification.pursue import Budget
-from charter.verification.report import word
+from charter.verification.prove.prove import Settings, prove
+from charter.verification.prove.pursue import Budget
+from charter.verification.show.report import word
 
 GOOD = Path(__file__).parent.parent / "corpus" / "good"
 POLICIES = sorted(GOOD.glob("*/*.charter"))

@@ -7,12 +7,12 @@ from test_prover_encoding import inputs_at
 
 from charter.dsl.load import Loaded, load_text
 from charter.dsl.semantics import step
-from charter.verification.encode import Encoder
-from charter.verification.generate import draft
-from charter.verification.generate_events import conversation, outside
-from charter.verification.smt import codes_of, definitions, sort_of, value
-from charter.verification.solver import Cases, Unsat
-from charter.verification.terms import Op, Term, mentioned, values
+from charter.verification.encode.encoder import Encoder
+from charter.verification.encode.smt import codes_of, definitions, sort_of, value
+from charter.verification.encode.terms import Op, Term, mentioned, values
+from charter.verification.generate.events import conversation, outside
+from charter.verification.generate.policies import draft
+from charter.verification.prove.solver import Cases, Unsat
 
 
 @pytest.mark.parametrize("seed", range(8))

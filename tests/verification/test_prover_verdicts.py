@@ -10,11 +10,11 @@ from jsonschema import Draft202012Validator
 
 from charter.dsl.load import Loaded, load, load_text
 from charter.dsl.rehearse import rehearse
-from charter.verification.commands import verify_command
-from charter.verification.prove import Settings, prove
-from charter.verification.report import word
-from charter.verification.reproduce import test_block as block_of
-from charter.verification.verdicts import Proved, Refuted, Result, Unknown, Vacuous
+from charter.verification.prove.prove import Settings, prove
+from charter.verification.prove.verdicts import Proved, Refuted, Result, Unknown, Vacuous
+from charter.verification.show.commands import verify_command
+from charter.verification.show.report import word
+from charter.verification.show.reproduce import test_block as block_of
 
 ROOT = Path(__file__).parent.parent.parent
 HEADER = """

@@ -8,12 +8,12 @@ from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 
 from charter.dsl.load import Loaded, load_text
-from charter.verification.commands import verify_command
-from charter.verification.guard_parts import Part
-from charter.verification.mutants import Refused, compiled, mutants
-from charter.verification.prove import Settings, prove, proved, subject_of
-from charter.verification.report import word
-from charter.verification.why import Rests, Why, why
+from charter.verification.explain.guard_parts import Part
+from charter.verification.explain.why import Rests, Why, why
+from charter.verification.mutate.mutants import Refused, compiled, mutants
+from charter.verification.prove.prove import Settings, prove, proved, subject_of
+from charter.verification.show.commands import verify_command
+from charter.verification.show.report import word
 
 ROOT = Path(__file__).parent.parent.parent
 WHOLE = ROOT / "tests" / "corpus" / "good" / "whole" / "seven_rules.charter"

@@ -10,11 +10,11 @@ import pytest
 from charter.dsl.load import Loaded, Rejected, load
 from charter.dsl.program import OVER, Program
 from charter.dsl.semantics import step
-from charter.verification.generate import Size
-from charter.verification.generate_events import Outside, conversation, outside
-from charter.verification.reader import broken
-from charter.verification.reader_conditions import SeenStep
-from charter.verification.reader_trace import plain_facts, seen, unenforced, violations
+from charter.verification.generate.events import Outside, conversation, outside
+from charter.verification.generate.policies import Size
+from charter.verification.reader.conditions import SeenStep
+from charter.verification.reader.reader import broken
+from charter.verification.reader.trace import plain_facts, seen, unenforced, violations
 from tests.verification.generated import budget, policies
 
 TRACES = budget("CHARTER_TRACES", 5_000)

@@ -13,12 +13,12 @@ from markdown_it import MarkdownIt
 
 from charter.cli import main
 from charter.dsl.load import Loaded, load_text
-from charter.verification.commands import verified
-from charter.verification.prove import Settings
-from charter.verification.report import to_json_report
-from charter.verification.traceability import Traceability, touching, traceability
-from charter.verification.traceability_pages import to_html, to_markdown
-from charter.verification.verdicts import Result
+from charter.verification.prove.prove import Settings
+from charter.verification.prove.verdicts import Result
+from charter.verification.show.commands import verified
+from charter.verification.show.report import to_json_report
+from charter.verification.show.traceability import Traceability, touching, traceability
+from charter.verification.show.traceability_pages import to_html, to_markdown
 
 CITES = "§ 1 <script>alert(1)</script> | `x` **b**"
 POLICY = f"""

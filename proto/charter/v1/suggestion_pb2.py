@@ -26,7 +26,7 @@ from charter.v1 import buf_validate_pb2 as buf_dot_validate_dot_validate__pb2
 from charter.v1 import values_pb2 as charter_dot_v1_dot_values__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x63harter/v1/suggestion.proto\x12\ncharter.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x17\x63harter/v1/values.proto\"\x11\n\x0f\x44\x65scribeRequest\"\xb2\x01\n\x10\x44\x65scribeResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x06\x66ields\x18\x02 \x03(\x0b\x32\x17.charter.v1.FieldSchema\x12-\n\tlanguages\x18\x03 \x03(\x0b\x32\x1a.charter.v1.LanguageReport\x12\r\n\x05model\x18\x04 \x01(\t\x12\x14\n\x0cmodel_digest\x18\x05 \x01(\t\x12\x13\n\x0b\x64\x61ta_digest\x18\x06 \x01(\t\":\n\x0b\x46ieldSchema\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x0f\n\x07symbols\x18\x03 \x03(\t\"W\n\x0eLanguageReport\x12\x10\n\x08language\x18\x01 \x01(\t\x12\x0f\n\x07\x65ncoder\x18\x02 \x01(\t\x12\x10\n\x08held_out\x18\x03 \x01(\x05\x12\x10\n\x08\x61\x63\x63uracy\x18\x04 \x01(\x01\"\xb2\x01\n\x0eSuggestRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12\x19\n\x05\x61gent\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x02\x12\x1c\n\tutterance\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x04\x12\x1b\n\x08language\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18#\x12*\n\x04sees\x18\x05 \x03(\x0b\x32\x11.charter.v1.FieldB\t\xbaH\x06\x92\x01\x03\x10\x80\x02\"\x98\x01\n\x0fSuggestResponse\x12\x1b\n\nrequest_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12(\n\nsuggestion\x18\x02 \x01(\x0b\x32\x12.charter.v1.RecordH\x00\x12,\n\nabstention\x18\x03 \x01(\x0b\x32\x16.charter.v1.AbstentionH\x00\x42\x10\n\x07outcome\x12\x05\xbaH\x02\x08\x01\"&\n\nAbstention\x12\x18\n\x06reason\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x32\x9f\x01\n\x12SuggestionProvider\x12\x45\n\x08\x44\x65scribe\x12\x1b.charter.v1.DescribeRequest\x1a\x1c.charter.v1.DescribeResponse\x12\x42\n\x07Suggest\x12\x1a.charter.v1.SuggestRequest\x1a\x1b.charter.v1.SuggestResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x63harter/v1/suggestion.proto\x12\ncharter.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x17\x63harter/v1/values.proto\"\x11\n\x0f\x44\x65scribeRequest\"\xb2\x01\n\x10\x44\x65scribeResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x06\x66ields\x18\x02 \x03(\x0b\x32\x17.charter.v1.FieldSchema\x12-\n\tlanguages\x18\x03 \x03(\x0b\x32\x1a.charter.v1.LanguageReport\x12\r\n\x05model\x18\x04 \x01(\t\x12\x14\n\x0cmodel_digest\x18\x05 \x01(\t\x12\x13\n\x0b\x64\x61ta_digest\x18\x06 \x01(\t\":\n\x0b\x46ieldSchema\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x0f\n\x07symbols\x18\x03 \x03(\t\"W\n\x0eLanguageReport\x12\x10\n\x08language\x18\x01 \x01(\t\x12\x0f\n\x07\x65ncoder\x18\x02 \x01(\t\x12\x10\n\x08held_out\x18\x03 \x01(\x05\x12\x10\n\x08\x61\x63\x63uracy\x18\x04 \x01(\x01\"\xb2\x01\n\x0eSuggestRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12\x19\n\x05\x61gent\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x02\x12\x1c\n\tutterance\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x04\x12\x1b\n\x08language\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18#\x12*\n\x04sees\x18\x05 \x03(\x0b\x32\x11.charter.v1.FieldB\t\xbaH\x06\x92\x01\x03\x10\x80\x02\"X\n\x12SuggestManyRequest\x12/\n\tquestions\x18\x01 \x03(\x0b\x32\x1c.charter.v1.NumberedQuestion\x12\x11\n\twithdrawn\x18\x02 \x03(\x04\"c\n\x10NumberedQuestion\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12,\n\x08question\x18\x02 \x01(\x0b\x32\x1a.charter.v1.SuggestRequest\x12\x11\n\twithin_ms\x18\x03 \x01(\r\"B\n\x13SuggestManyResponse\x12+\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\x1a.charter.v1.NumberedAnswer\"n\n\x0eNumberedAnswer\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x12\n\x08response\x18\x02 \x01(\x0cH\x00\x12&\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x13.charter.v1.FailureH\x00\x42\x10\n\x07outcome\x12\x05\xbaH\x02\x08\x01\"(\n\x07\x46\x61ilure\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\"\x98\x01\n\x0fSuggestResponse\x12\x1b\n\nrequest_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12(\n\nsuggestion\x18\x02 \x01(\x0b\x32\x12.charter.v1.RecordH\x00\x12,\n\nabstention\x18\x03 \x01(\x0b\x32\x16.charter.v1.AbstentionH\x00\x42\x10\n\x07outcome\x12\x05\xbaH\x02\x08\x01\"&\n\nAbstention\x12\x18\n\x06reason\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x32\xf3\x01\n\x12SuggestionProvider\x12\x45\n\x08\x44\x65scribe\x12\x1b.charter.v1.DescribeRequest\x1a\x1c.charter.v1.DescribeResponse\x12\x42\n\x07Suggest\x12\x1a.charter.v1.SuggestRequest\x1a\x1b.charter.v1.SuggestResponse\x12R\n\x0bSuggestMany\x12\x1e.charter.v1.SuggestManyRequest\x1a\x1f.charter.v1.SuggestManyResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,6 +43,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SUGGESTREQUEST'].fields_by_name['language']._serialized_options = b'\272H\006r\004\020\001\030#'
   _globals['_SUGGESTREQUEST'].fields_by_name['sees']._loaded_options = None
   _globals['_SUGGESTREQUEST'].fields_by_name['sees']._serialized_options = b'\272H\006\222\001\003\020\200\002'
+  _globals['_NUMBEREDANSWER'].oneofs_by_name['outcome']._loaded_options = None
+  _globals['_NUMBEREDANSWER'].oneofs_by_name['outcome']._serialized_options = b'\272H\002\010\001'
   _globals['_SUGGESTRESPONSE'].oneofs_by_name['outcome']._loaded_options = None
   _globals['_SUGGESTRESPONSE'].oneofs_by_name['outcome']._serialized_options = b'\272H\002\010\001'
   _globals['_SUGGESTRESPONSE'].fields_by_name['request_id']._loaded_options = None
@@ -59,10 +61,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LANGUAGEREPORT']._serialized_end=444
   _globals['_SUGGESTREQUEST']._serialized_start=447
   _globals['_SUGGESTREQUEST']._serialized_end=625
-  _globals['_SUGGESTRESPONSE']._serialized_start=628
-  _globals['_SUGGESTRESPONSE']._serialized_end=780
-  _globals['_ABSTENTION']._serialized_start=782
-  _globals['_ABSTENTION']._serialized_end=820
-  _globals['_SUGGESTIONPROVIDER']._serialized_start=823
-  _globals['_SUGGESTIONPROVIDER']._serialized_end=982
+  _globals['_SUGGESTMANYREQUEST']._serialized_start=627
+  _globals['_SUGGESTMANYREQUEST']._serialized_end=715
+  _globals['_NUMBEREDQUESTION']._serialized_start=717
+  _globals['_NUMBEREDQUESTION']._serialized_end=816
+  _globals['_SUGGESTMANYRESPONSE']._serialized_start=818
+  _globals['_SUGGESTMANYRESPONSE']._serialized_end=884
+  _globals['_NUMBEREDANSWER']._serialized_start=886
+  _globals['_NUMBEREDANSWER']._serialized_end=996
+  _globals['_FAILURE']._serialized_start=998
+  _globals['_FAILURE']._serialized_end=1038
+  _globals['_SUGGESTRESPONSE']._serialized_start=1041
+  _globals['_SUGGESTRESPONSE']._serialized_end=1193
+  _globals['_ABSTENTION']._serialized_start=1195
+  _globals['_ABSTENTION']._serialized_end=1233
+  _globals['_SUGGESTIONPROVIDER']._serialized_start=1236
+  _globals['_SUGGESTIONPROVIDER']._serialized_end=1479
 # @@protoc_insertion_point(module_scope)

@@ -64,6 +64,48 @@ class SuggestRequest(_message.Message):
     sees: _containers.RepeatedCompositeFieldContainer[_values_pb2.Field]
     def __init__(self, request_id: _Optional[str] = ..., agent: _Optional[str] = ..., utterance: _Optional[str] = ..., language: _Optional[str] = ..., sees: _Optional[_Iterable[_Union[_values_pb2.Field, _Mapping]]] = ...) -> None: ...
 
+class SuggestManyRequest(_message.Message):
+    __slots__ = ("questions", "withdrawn")
+    QUESTIONS_FIELD_NUMBER: _ClassVar[int]
+    WITHDRAWN_FIELD_NUMBER: _ClassVar[int]
+    questions: _containers.RepeatedCompositeFieldContainer[NumberedQuestion]
+    withdrawn: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, questions: _Optional[_Iterable[_Union[NumberedQuestion, _Mapping]]] = ..., withdrawn: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class NumberedQuestion(_message.Message):
+    __slots__ = ("number", "question", "within_ms")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    QUESTION_FIELD_NUMBER: _ClassVar[int]
+    WITHIN_MS_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    question: SuggestRequest
+    within_ms: int
+    def __init__(self, number: _Optional[int] = ..., question: _Optional[_Union[SuggestRequest, _Mapping]] = ..., within_ms: _Optional[int] = ...) -> None: ...
+
+class SuggestManyResponse(_message.Message):
+    __slots__ = ("answers",)
+    ANSWERS_FIELD_NUMBER: _ClassVar[int]
+    answers: _containers.RepeatedCompositeFieldContainer[NumberedAnswer]
+    def __init__(self, answers: _Optional[_Iterable[_Union[NumberedAnswer, _Mapping]]] = ...) -> None: ...
+
+class NumberedAnswer(_message.Message):
+    __slots__ = ("number", "response", "failure")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    RESPONSE_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    response: bytes
+    failure: Failure
+    def __init__(self, number: _Optional[int] = ..., response: _Optional[bytes] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ...) -> None: ...
+
+class Failure(_message.Message):
+    __slots__ = ("code", "message")
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    code: int
+    message: str
+    def __init__(self, code: _Optional[int] = ..., message: _Optional[str] = ...) -> None: ...
+
 class SuggestResponse(_message.Message):
     __slots__ = ("request_id", "suggestion", "abstention")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]

@@ -46,6 +46,11 @@ class SuggestionProviderStub:
                 request_serializer=charter_dot_v1_dot_suggestion__pb2.SuggestRequest.SerializeToString,
                 response_deserializer=charter_dot_v1_dot_suggestion__pb2.SuggestResponse.FromString,
                 _registered_method=True)
+        self.SuggestMany = channel.stream_stream(
+                '/charter.v1.SuggestionProvider/SuggestMany',
+                request_serializer=charter_dot_v1_dot_suggestion__pb2.SuggestManyRequest.SerializeToString,
+                response_deserializer=charter_dot_v1_dot_suggestion__pb2.SuggestManyResponse.FromString,
+                _registered_method=True)
 
 
 class SuggestionProviderServicer:
@@ -67,6 +72,14 @@ class SuggestionProviderServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SuggestMany(self, request_iterator, context):
+        """Answers many questions over one call, each as soon as it can, in any order, which takes both sides less than a call
+        for each. A provider may do without it. What such a call leaves unanswered, however it ends, is asked by Suggest.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SuggestionProviderServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -79,6 +92,11 @@ def add_SuggestionProviderServicer_to_server(servicer, server):
                     servicer.Suggest,
                     request_deserializer=charter_dot_v1_dot_suggestion__pb2.SuggestRequest.FromString,
                     response_serializer=charter_dot_v1_dot_suggestion__pb2.SuggestResponse.SerializeToString,
+            ),
+            'SuggestMany': grpc.stream_stream_rpc_method_handler(
+                    servicer.SuggestMany,
+                    request_deserializer=charter_dot_v1_dot_suggestion__pb2.SuggestManyRequest.FromString,
+                    response_serializer=charter_dot_v1_dot_suggestion__pb2.SuggestManyResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -137,6 +155,33 @@ class SuggestionProvider:
             '/charter.v1.SuggestionProvider/Suggest',
             charter_dot_v1_dot_suggestion__pb2.SuggestRequest.SerializeToString,
             charter_dot_v1_dot_suggestion__pb2.SuggestResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SuggestMany(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/charter.v1.SuggestionProvider/SuggestMany',
+            charter_dot_v1_dot_suggestion__pb2.SuggestManyRequest.SerializeToString,
+            charter_dot_v1_dot_suggestion__pb2.SuggestManyResponse.FromString,
             options,
             channel_credentials,
             insecure,

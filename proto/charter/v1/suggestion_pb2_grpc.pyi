@@ -1,3 +1,5 @@
+from collections.abc import AsyncIterator
+
 import grpc.aio
 
 from charter.v1 import suggestion_pb2
@@ -11,6 +13,10 @@ class SuggestionProviderStub:
     Suggest: grpc.aio.UnaryUnaryMultiCallable[
         suggestion_pb2.SuggestRequest,
         suggestion_pb2.SuggestResponse,
+    ]
+    SuggestMany: grpc.aio.StreamStreamMultiCallable[
+        suggestion_pb2.SuggestManyRequest,
+        suggestion_pb2.SuggestManyResponse,
     ]
 
 class SuggestionProviderServicer:
@@ -30,6 +36,14 @@ class SuggestionProviderServicer:
             suggestion_pb2.SuggestResponse,
         ],
     ) -> suggestion_pb2.SuggestResponse: ...
+    def SuggestMany(
+        self,
+        request_iterator: AsyncIterator[suggestion_pb2.SuggestManyRequest],
+        context: grpc.aio.ServicerContext[
+            suggestion_pb2.SuggestManyRequest,
+            suggestion_pb2.SuggestManyResponse,
+        ],
+    ) -> AsyncIterator[suggestion_pb2.SuggestManyResponse]: ...
 
 def add_SuggestionProviderServicer_to_server(
     servicer: SuggestionProviderServicer,

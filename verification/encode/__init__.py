@@ -1,0 +1,1 @@
+"""A program as terms over the columns of its state, and terms as SMT-LIB."""

@@ -1,0 +1,1 @@
+"""What a proof rests on, and what would break it."""

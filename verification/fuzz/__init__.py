@@ -1,0 +1,1 @@
+"""Conversations with a hostile outside against every executor at once."""

@@ -1,0 +1,227 @@
+"""The search for what must not happen: conversations with a hostile outside against every executor at once.
+
+Two ways of making conversations share the work. Hypothesis makes some from the beginning. The others are *walks*: they
+go on from places worth coming back to, where a rule, a branch, a value or a whole state was first seen, so that what
+lies many events deep is reached step by step. The same seed and number of steps make the same conversations.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from random import Random
+
+from charter.dsl.program import OVER, TURN_OPEN, Event, Opening, Program, State
+from charter.dsl.scenarios import EPOCH, PACE
+from charter.dsl.session import Step
+from charter.verification.fuzz.judge import Judge, no_judge
+from charter.verification.fuzz.machine import conversations
+from charter.verification.fuzz.play import Decide, Fault, Finding, Move, Place, beginning, play
+from charter.verification.fuzz.reach import Feature, Marks, Observer, Occurs, Reached, marks, observer
+from charter.verification.generate.events import Outside, likely, outside, unlikely
+
+HYPOTHESIS = 0.125  # the share of the budget in which Hypothesis makes the conversations
+BATCH = 20  # conversations that it makes in a row
+MOVES = 24  # of one walk
+DEEPEST = 150  # events of a conversation
+REMEMBERED = 2_000_000  # whole states
+ROOM = 1024  # places that are kept for their whole state
+OBSERVED = 16  # one step of so many is looked at for what requirements are about, besides those that show something new
+PATIENCE = 2_000  # steps without anything that is sought, besides as many as it took so far
+JUDGED = 20  # one conversation of so many is judged as a whole
+PAUSES = (0, 0, 0, 1, 900, 59_001, 3_600_000, 90_000_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """When to stop: after so many steps, or so many seconds, or so many different findings; or, where occasions are
+    sought, when all have come or none has for long."""
+
+    steps: int | None = 30_000
+    seconds: float | None = None
+    findings: int = 10
+    seeking: frozenset[Occurs] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """What came of it: each finding with the conversation it was found in, and what was reached."""
+
+    steps: int
+    conversations: int
+    found: tuple[tuple[Finding, tuple[Event, ...]], ...]
+    reached: Reached
+    seen_in: Mapping[Occurs, tuple[Event, ...]]  # the shortest conversation in which each occasion came
+
+
+def search(
+    program: Program,
+    decide: Decide,
+    budget: Budget,
+    *,
+    seed: int,
+    judge: Judge = no_judge,
+    clock: Callable[[], float] = time.monotonic,
+    began: float | None = None,
+) -> Searched:
+    """Looks for conversations in which executors differ, something fails, or the rules would break what is required.
+    The seconds of the budget count from `began`, or else from now."""
+    world = outside(program)
+    looks = marks(program, world.mentioned)
+    began = clock() if began is None else began
+    return _Search(world, decide, judge, budget, clock, began, Random(seed), looks, observer(program)).run(seed)
+
+
+@dataclass(slots=True)
+class _Entry:
+    """A place to go on from, and what is rare about it."""
+
+    place: Place
+    rare: Feature = ()
+    chosen: int = 0
+
+
+@dataclass(slots=True)
+class _Search:
+    """The search under way."""
+
+    world: Outside
+    decide: Decide
+    judge: Judge
+    budget: Budget
+    clock: Callable[[], float]
+    began: float
+    rng: Random
+    marks: Marks
+    observer: Observer
+    reached: Reached = field(default_factory=Reached)
+    seen: Counter[Feature] = field(default_factory=Counter)  # how often
+    known: set[int] = field(default_factory=set)  # the marks of whole states
+    firsts: list[_Entry] = field(default_factory=list)  # where something was first seen
+    states: list[_Entry] = field(default_factory=list)  # where the state as a whole was new
+    found: dict[tuple[Fault, str], tuple[Finding, tuple[Event, ...]]] = field(default_factory=dict)
+    steps: int = 0
+    conversations: int = 0
+    played: tuple[Event, ...] = ()  # of the conversation under way
+    ended: int = 0
+    seen_in: dict[Occurs, tuple[Event, ...]] = field(default_factory=dict)
+    newest: int = 0  # the last step in which an occasion came for the first time
+
+    def run(self, seed: int) -> Searched:
+        program = self.world.program
+        while self.budget.seeking is None and self._wanted(HYPOTHESIS):
+            conversations(self.world, self._goes, self._end, count=BATCH, seed=seed + self.conversations)
+            self.conversations += BATCH
+        self.firsts.append(_Entry(beginning(program)))
+        while self._wanted():
+            self._walk()
+        return Searched(self.steps, self.conversations, tuple(self.found.values()), self.reached, self.seen_in)
+
+    def _wanted(self, share: float = 1.0) -> bool:
+        budget = self.budget
+        if len(self.found) >= budget.findings or (budget.seeking is not None and self._has_sought(budget.seeking)):
+            return False
+        if budget.steps is not None and self.steps >= share * budget.steps:
+            return False
+        return budget.seconds is None or self.clock() - self.began < share * budget.seconds
+
+    def _has_sought(self, seeking: frozenset[Occurs]) -> bool:
+        return self.steps > PATIENCE + 2 * self.newest or seeking <= self.seen_in.keys()
+
+    # --- walks
+
+    def _walk(self) -> None:
+        """Goes on from a place, for a while."""
+        entry = self._chosen()
+        entry.chosen += 1
+        self.conversations += 1
+        place: Place | None = entry.place
+        for _ in range(MOVES):
+            if place is None or not self._wanted():
+                break
+            place = self._goes(place, self._event(place))
+        self._end()
+
+    def _end(self) -> None:
+        """The end of a conversation: of a share of them everything is judged once more, as a whole."""
+        self.ended += 1
+        if self.ended % JUDGED == 0:
+            for finding in self.judge(self.played):
+                self.found.setdefault(finding.key, (finding, self.played))
+
+    def _chosen(self) -> _Entry:
+        """Of a few places drawn, the one where what was first seen is still the rarest, or that was chosen least."""
+        pool = self.states if self.states and self.rng.random() < 0.3 else self.firsts
+        draw = [pool[self.rng.randrange(len(pool))] for _ in range(4)]
+        return min(draw, key=lambda entry: (self.seen[entry.rare] + entry.chosen, entry.chosen))
+
+    def _event(self, place: Place) -> Event:
+        rng, state = self.rng, place.session.state
+        now = place.events[-1].now + PACE + rng.choice(PAUSES) if place.events else EPOCH
+        kind = rng.random()
+        if kind < 0.8:
+            expected = likely(rng, self.world, state, now)
+            if expected is not None:
+                return expected
+        if kind < 0.9 and place.events:  # once more, or too late
+            again = rng.choice(place.events[-6:])
+            return Event(again.kind, again.fields, now)
+        if kind < 0.95 and state[TURN_OPEN]:  # the customer goes on without waiting
+            while (event := unlikely(rng, self.world, now)) is not None:
+                if self.world.program.events[event.kind].opening is not Opening.ANSWERS:
+                    return event
+        return unlikely(rng, self.world, now)
+
+    # --- steps
+
+    def _goes(self, place: Place, event: Event) -> Place | None:
+        """The place after an event, noted if it shows anything new; None where the conversation ends."""
+        move = play(self.world.program, place, event, self.decide)
+        self.steps += max(1, len(move.steps))
+        self.played = move.place.events
+        if move.findings:
+            for finding in move.findings:
+                self.found.setdefault(finding.key, (finding, move.place.events))
+            for taken in move.steps:
+                self.reached.add(taken)
+            return None
+        if all(taken.outcome.dropped is not None for taken in move.steps) and not move.place.session.waiting:
+            return None if place.session.state[OVER] else place
+        place = self._noted(place, move)
+        return place if len(place.events) < DEEPEST else None
+
+    def _noted(self, before_it: Place, move: Move) -> Place:
+        """Where a move led, marked."""
+        before, place = before_it.session.state, move.place
+        place = replace(place, mark=self.marks.moved(before_it.mark, before, place.session.state))
+        first: Feature | None = None
+        for taken in move.steps:
+            features = list(self.marks.features(before, taken))
+            fresh = next((feature for feature in features if feature not in self.seen), None)
+            if fresh is not None or self.steps % OBSERVED == 0:
+                self._see(before, taken, place)
+            if fresh is not None:
+                self.reached.add(taken)
+                first = first or fresh
+            self.seen.update(features)
+            before = taken.outcome.state
+        if first is not None:
+            self.firsts.append(_Entry(place, first))
+        if place.mark not in self.known and len(self.known) < REMEMBERED:
+            self.known.add(place.mark)
+            self._keep(_Entry(place))
+        return place
+
+    def _see(self, before: State, taken: Step, place: Place) -> None:
+        for occasion in self.observer.see(before, taken, self.reached):
+            known = self.seen_in.get(occasion)
+            if known is None or len(place.events) < len(known):
+                self.seen_in[occasion] = place.events
+            if known is None:
+                self.newest = self.steps
+
+    def _keep(self, entry: _Entry) -> None:
+        if len(self.states) < ROOM:
+            self.states.append(entry)
+        else:
+            self.states[self.rng.randrange(ROOM)] = entry

@@ -1,0 +1,1 @@
+"""Random policies and conversations, to try everything else on."""

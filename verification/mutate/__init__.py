@@ -1,0 +1,1 @@
+"""A policy with one thing left out: whether anybody would notice."""

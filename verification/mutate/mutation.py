@@ -1,0 +1,147 @@
+"""How good the requirements of a policy are: what becomes of each of its mutants.
+
+A mutant is *killed* where the passes refuse it or the prover refutes what it proved of the policy, *equivalent* where
+it is proved to act as the policy does, and *surviving* otherwise: what it leaves out, nobody requires. One that fuzzing
+breaks must be refuted; where it is not, the prover is wrong, and the mutant is *missed*.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+
+from charter.dsl.load import Loaded
+from charter.dsl.program import STEP_CHECKS, Program
+from charter.verification.compare.equivalence import Unshown, equivalence_within
+from charter.verification.compare.product import search
+from charter.verification.encode.encoder import Encoder
+from charter.verification.encode.smt import codes_of
+from charter.verification.fuzz.pieces import fuzz
+from charter.verification.fuzz.play import Fault, semantics_alone
+from charter.verification.fuzz.search import Budget
+from charter.verification.mutate.mutants import Mutant, Refused, compiled, mutants
+from charter.verification.prove.cache import Cache
+from charter.verification.prove.checks import checked
+from charter.verification.prove.facts import Facts
+from charter.verification.prove.machine import Machine, goals_of
+from charter.verification.prove.prove import Settings, prove
+from charter.verification.prove.pursue import Missed, pursue
+from charter.verification.prove.recall import Recall
+from charter.verification.prove.started import needing_start
+from charter.verification.prove.verdicts import Proved, Refuted, Result, Unknown, Vacuous
+from charter.verification.workers import worked
+
+ENOUGH = 3  # undecided proofs of a mutant, after which no more are tried: each may take as long as it is given
+
+
+class Fate(StrEnum):
+    """What became of a mutant."""
+
+    KILLED = "killed"
+    EQUIVALENT = "equivalent"
+    SURVIVING = "surviving"
+    UNKNOWN = "unknown"  # nothing is refuted, and not all is proved
+    MISSED = "missed"  # fuzzing breaks it, and the prover does not
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A mutant with its fate, and by what."""
+
+    mutant: Mutant
+    fate: Fate
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much is tried for each mutant: steps of fuzzing, and the prover's settings. `only_fuzzed`: a mutant that
+    fuzzing does not break is left undecided."""
+
+    steps: int = 3_000
+    proving: Settings = field(default_factory=Settings)
+    only_fuzzed: bool = False
+
+
+def sampled(loaded: Loaded, sample: int | None, seed: int) -> tuple[Mutant, ...]:
+    """All mutants of a policy, or so many of them, the same ones for the same seed."""
+    every = tuple(mutants(loaded))
+    if sample is None or sample >= len(every):
+        return every
+    chosen = sorted(Random(seed).sample(range(len(every)), sample))
+    return tuple(every[i] for i in chosen)
+
+
+def judged(loaded: Loaded, chosen: Iterable[Mutant], effort: Effort) -> Iterator[Judged]:
+    """The fate of each of these mutants. What is proved of the policy itself is a hint for each of them."""
+    with TemporaryDirectory() as folder:
+        cache = Cache(Path(folder), lambda _: None)
+        proved = {goal.name for goal in goals_of(loaded.program)}
+        if not effort.only_fuzzed:
+            results = prove(loaded.program, replace(effort.proving, cache=cache))
+            proved = {result.name for result in results if isinstance(result.verdict, Proved)}
+        each = replace(effort, proving=replace(effort.proving, cache=replace(cache, frozen=True)))
+        for mutant in chosen:
+            fate, by = _fate(loaded, mutant, proved, each)
+            yield Judged(mutant, fate, by)
+
+
+def summary(found: Sequence[Judged]) -> str:
+    """How many had each fate."""
+    counts = Counter(each.fate for each in found)
+    return f"{len(found)} mutants: " + ", ".join(f"{counts[fate]} {fate}" for fate in Fate if counts[fate])
+
+
+def _fate(loaded: Loaded, mutant: Mutant, proved: set[str], effort: Effort) -> tuple[Fate, str]:
+    """`proved`: what is proved of the policy; only that can be refuted of a mutant."""
+    program = compiled(mutant, loaded.sources)
+    if isinstance(program, Refused):
+        return Fate.KILLED, f"check: {program.diagnostics[0].message}"
+    broken = _fuzzed(program, effort.steps) & proved
+    if broken:
+        refuted = _refuted(program, broken, effort.proving)
+        if refuted is None:
+            return Fate.MISSED, f"fuzzing breaks {', '.join(sorted(broken))}"
+        return Fate.KILLED, f"verify: {refuted}"
+    if effort.only_fuzzed:
+        return Fate.UNKNOWN, "fuzzing does not break it"
+    apart = search(loaded.program, program, steps=effort.steps, seed=0, most=1).found
+    if not apart and not isinstance(equivalence_within(effort.proving.limits, loaded.program, program), Unshown):
+        return Fate.EQUIVALENT, "proved to act alike"
+    undecided: list[str] = []
+    for result in prove(program, effort.proving):
+        if _is_worse(result, proved):
+            return Fate.KILLED, f"verify: {result.name}"
+        if result.name in proved and isinstance(result.verdict, Unknown):
+            undecided.append(result.name)
+        if len(undecided) == ENOUGH:
+            break
+    if undecided:
+        return Fate.UNKNOWN, f"not decided: {', '.join(undecided)}"
+    return Fate.SURVIVING, "everything is proved"
+
+
+def _fuzzed(program: Program, steps: int) -> set[str]:
+    """What fuzzing finds broken."""
+    result = fuzz(program, semantics_alone, Budget(steps, findings=3), seed=0, shrink=False)
+    return {s.finding.name for s in result.found if s.finding.fault in (Fault.BROKEN, Fault.STOPPED)}
+
+
+def _refuted(program: Program, broken: set[str], settings: Settings) -> str | None:
+    """One of what is broken that the prover refutes; None where it refutes none. It looks at nothing else."""
+    encoder = Encoder(program)
+    machine = Machine(encoder, goals_of(program), Facts(needing_start(encoder)))
+
+    def work(name: str) -> bool:
+        if name in STEP_CHECKS:
+            return isinstance(checked(machine, program, name, settings.budget, Recall(None)), Refuted)
+        return isinstance(pursue(machine, program, machine.goals[name], codes_of(program), settings.budget), Missed)
+
+    return next((name for name, found in worked(sorted(broken), work, settings.limits) if found is True), None)
+
+
+def _is_worse(result: Result, proved: set[str]) -> bool:
+    return result.name in proved and isinstance(result.verdict, Refuted | Vacuous)

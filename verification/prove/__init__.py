@@ -1,0 +1,1 @@
+"""From terms to verdicts: facts, pictures of a goal, invariants and conversations."""

@@ -1,0 +1,151 @@
+"""From a program to verdicts: what holds for every policy, then each requirement, in processes that can be killed."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from charter.dsl.program import STEP_CHECKS, Event, Program, Requirement
+from charter.verification.encode.encoder import Encoder
+from charter.verification.encode.smt import Codes, codes_of
+from charter.verification.prove.books import NOTHING, books
+from charter.verification.prove.cache import Cache
+from charter.verification.prove.checks import checked
+from charter.verification.prove.facts import Clause, Facts
+from charter.verification.prove.invariants import of_facts
+from charter.verification.prove.machine import Machine, goal_of, goals_of
+from charter.verification.prove.pursue import Budget, Holds, Missed, Pursued, Undecided
+from charter.verification.prove.recall import Recall
+from charter.verification.prove.started import needing_start
+from charter.verification.prove.trigger import occasions, with_probe
+from charter.verification.prove.verdicts import Invariant, Proved, Refuted, Result, Unknown, Vacuous, Verdict
+from charter.verification.prove.witnesses import Witnesses, witnesses
+from charter.verification.workers import Failed, Limits, worked
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How hard is tried, where what was found before is remembered, and how numbers are laid out (see `Encoder`)."""
+
+    budget: Budget = field(default_factory=Budget)
+    limits: Limits = field(default_factory=Limits)
+    cache: Cache | None = None
+    rows: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is proved about: a program with its steps as terms, and what is known of them already."""
+
+    program: Program
+    facts: Facts
+    machine: Machine
+    codes: Codes
+    budget: Budget
+    recall: Recall
+    witnesses: Witnesses
+
+    def pursued(self, program: Program, name: str) -> Pursued:
+        """What comes of a requirement of the program, or of one that differs in what it requires."""
+        machine, real = self.machine, program is self.program
+        if not real:
+            required = next(each for each in program.requirements if each.name == name)
+            machine = machine.requiring({**machine.goals, name: goal_of(program, required)}.values())
+        goal, codes = machine.goals[name], self.codes.copy()
+        return self.recall.pursue(machine, program, goal, codes, self.budget, shortest=real)
+
+
+def subject_of(program: Program, settings: Settings) -> Subject:
+    """The program, ready to be asked about."""
+    encoder = Encoder(program, rows=settings.rows)
+    for kind in program.events:
+        encoder.step(kind)
+    facts, seen = Facts(needing_start(encoder)), Witnesses()
+    booking = partial(books, encoder, facts, codes_of(program), settings.budget.path)
+    playing = partial(witnesses, program, settings.cache)
+    tasks: tuple[Callable[[], tuple[Clause, ...] | Witnesses], ...] = (booking, playing)
+    for _, found in worked(tasks, lambda work: work(), settings.limits):
+        match found:  # what failed is done without
+            case tuple():
+                facts = replace(facts, clauses=found)
+            case dict():
+                seen = found
+    machine = Machine(encoder, goals_of(program), facts)
+    machine.picture(NOTHING, machine.begins_with(NOTHING), ())  # every goal begins with it
+    return Subject(program, facts, machine, codes_of(program), settings.budget, Recall(settings.cache), seen)
+
+
+def prove(program: Program, settings: Settings) -> Iterator[Result]:
+    """The verdicts, as they come; where a built-in check fails, nothing that depends on it is called proved."""
+    yield from proved(subject_of(program, settings), settings.limits)
+
+
+def proved(subject: Subject, limits: Limits) -> Iterator[Result]:
+    """The verdicts on a program that is ready to be asked about."""
+    requirements = {requirement.name: requirement for requirement in subject.program.requirements}
+    leaning_on = of_facts(subject.machine.graph, subject.facts.clauses)
+
+    def work(name: str) -> tuple[Verdict, float, int]:
+        began = time.process_time()
+        verdict = _judged(subject, requirements[name]) if name in requirements else _checked(subject, name)
+        return verdict, time.process_time() - began, subject.recall.searched  # this process does nothing else
+
+    failing = None
+    for part in (tuple(STEP_CHECKS), tuple(requirements)):
+        for name, answer in worked(part, work, limits):
+            verdict, seconds, searched = (Unknown(answer.why, 0), 0.0, 1) if isinstance(answer, Failed) else answer
+            if isinstance(verdict, Proved):
+                verdict = replace(verdict, invariants=(*verdict.invariants, leaning_on))
+            if failing is not None and isinstance(verdict, Proved):
+                verdict = Unknown(f"it holds, but only while `{failing}` does", 0)
+            elif name in STEP_CHECKS and not isinstance(verdict, Proved):
+                failing = failing or name
+            yield _result(name, requirements.get(name), verdict, seconds, searched)
+
+
+def _checked(subject: Subject, name: str) -> Verdict:
+    return checked(subject.machine, subject.program, name, subject.budget, subject.recall)
+
+
+def _judged(subject: Subject, requirement: Requirement) -> Verdict:
+    match subject.pursued(subject.program, requirement.name):
+        case Missed(events, outcomes):
+            return Refuted(events, outcomes)
+        case Undecided(why, explored):
+            return Unknown(why, explored)
+        case Holds(invariant, kept, without):
+            return _mattering(subject, requirement, Invariant(requirement.name, invariant, kept, without))
+
+
+def _mattering(subject: Subject, requirement: Requirement, proof: Invariant) -> Verdict:
+    """A proof is worth something only if what the requirement is about can happen."""
+    missing: list[str] = []
+    unclear = None
+    for way in occasions(subject.program, requirement):
+        found: list[tuple[Event, ...]] = []
+        for occasion in way:
+            seen = subject.witnesses.get((requirement.name, occasion.number))
+            if seen is not None:
+                found.append(seen)
+                continue
+            match subject.pursued(with_probe(subject.program, occasion.probe), requirement.name):
+                case Missed(events):
+                    found.append(events)
+                case Holds(_, _, ()):
+                    missing.append(occasion.said)
+                case Holds(_, _, without):
+                    broken = " or ".join(f"`{name}`" for name in without)
+                    unclear = unclear or f"{occasion.said} cannot happen before {broken} breaks; mend that first"
+                case Undecided(why):
+                    unclear = unclear or f"whether {occasion.said} can happen: {why}"
+        if len(found) == len(way):
+            return Proved((proof,), max(found, key=len, default=()))
+    if unclear is not None:
+        return Unknown(unclear, 0)
+    return Vacuous(f"{' and '.join(dict.fromkeys(missing))} cannot happen")
+
+
+def _result(name: str, requirement: Requirement | None, verdict: Verdict, seconds: float, searched: int) -> Result:
+    if requirement is None:
+        return Result(name, STEP_CHECKS[name], None, None, verdict, seconds, searched)
+    return Result(name, requirement.text, requirement.cites, requirement.span, verdict, seconds, searched)

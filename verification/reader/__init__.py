@@ -1,0 +1,1 @@
+"""What requirements say of a whole trace, read without the monitors."""
