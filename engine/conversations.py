@@ -73,6 +73,7 @@ class Conversations:
         self._quiet_until = 0.0
         self._kept: OrderedDict[ConversationId, _Kept] = OrderedDict()
         self._alarms = Alarms(ports.clock, self._rings)
+        self._ringing: set[IdempotencyKey] = set()  # their alarms are not set again meanwhile
         self._tasks: set[asyncio.Task[None]] = set()
         self.listeners = Listeners()
 
@@ -155,7 +156,8 @@ class Conversations:
 
     def alarm(self, conversation: ConversationId, errand: Errand) -> None:
         """See `Surroundings`."""
-        self._alarms.set(conversation, errand)
+        if errand.key not in self._ringing:
+            self._alarms.set(conversation, errand)
 
     def calm(self, key: IdempotencyKey) -> None:
         """See `Surroundings`."""
@@ -202,9 +204,11 @@ class Conversations:
         """Alarms are set for what is due before this is done the next time, whoever began it."""
         soon = self._ports.clock.now() + round(2 * LOOK_FOR_ALARMS_SECONDS * 1000)
         for entry in await self._ports.store.due(soon, limit=MOST_ALARMS):
-            self._alarms.set_due(entry.conversation, entry.key, entry.due or 0)
+            if entry.key not in self._ringing:
+                self._alarms.set_due(entry.conversation, entry.key, entry.due or 0)
 
     def _rings(self, conversation: ConversationId, key: IdempotencyKey) -> None:
+        self._ringing.add(key)
         self._spawn(self._ring(conversation, key))
 
     async def _ring(self, conversation: ConversationId, key: IdempotencyKey) -> None:
@@ -217,6 +221,7 @@ class Conversations:
             refused = _failed(error, conversation)
         finally:
             place.leave()
+            self._ringing.discard(key)
         if refused is not None and refused.why in (Why.BUSY, Why.STORE):
             self._alarms.set_in(conversation, key, AGAIN_SECONDS)
 

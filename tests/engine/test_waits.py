@@ -147,6 +147,19 @@ async def test_what_happens_outside_waits_for_the_open_turn(tmp_path: Path) -> N
         assert await at.events() == ["start", "utterance", "classify", "paused"]
 
 
+async def test_a_timer_that_waits_for_the_end_of_a_transfer_rings_once(tmp_path: Path) -> None:
+    text = BANK.replace("for 60 ms", "for 300 ms").replace("within 150 ms", "within 20 s")
+    async with desk(tmp_path, text) as at:
+        await at.start()
+        await at.caller.send("keys", digits="1")
+        assert done(await at.says("lost")) == ["escalate desk"]
+        await asyncio.sleep(1)
+        names = [getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks()]
+        assert names.count("Conversations._ring") == 1
+        assert done(await at.caller.send("escalate desk fails", reason="error")) == ["say again"]
+        await at.until("timer still")
+
+
 async def test_two_servers_take_turns_and_see_what_the_other_did(tmp_path: Path) -> None:
     async with desk(tmp_path, BANK.replace("for 60 ms", "for 60 s")) as one:
         other = one.again(owner="another")
@@ -167,7 +180,7 @@ async def test_two_servers_take_turns_and_see_what_the_other_did(tmp_path: Path)
 
 
 async def test_one_request_in_two_servers_at_once_is_decided_once(tmp_path: Path) -> None:
-    async with desk(tmp_path) as one:
+    async with desk(tmp_path, BANK.replace("for 60 ms", "for 60 s")) as one:
         other = one.again(owner="another")
         for number in range(10):
             name = str(uuid.uuid4())
