@@ -60,7 +60,7 @@ class Outside:
         """The kinds that may come in a state, for all that is seen at a glance."""
         for gate, kinds in self.gates.items():
             if not gate or any(state[name] for name in gate):
-                yield from kinds
+                yield from (kind for kind in kinds if kind in self.weights)
 
 
 @dataclass(frozen=True, slots=True)
