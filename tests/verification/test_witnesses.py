@@ -42,7 +42,7 @@ def test_what_is_come_across_is_what_the_requirement_is_about(of: str) -> None:
         found = replayed(with_probe(program, every[name, number]), events, name)
         assert isinstance(found, Replayed)
         assert found.events == events
-        assert len(events) <= 10
+        assert len(events) <= 16  # three wrong answers take 14
 
 
 def test_no_solver_is_asked_for_what_was_come_across() -> None:
