@@ -236,7 +236,7 @@ def test_its_processes_end_with_it_and_ctrl_c_exits_130(number: signal.Signals) 
         os.killpg(running.pid, number)  # as a terminal does
     else:
         running.kill()
-    said, complained = running.communicate(timeout=20)
+    said, complained = running.communicate(timeout=60)
     assert (running.returncode, said, complained) == (130 if number is signal.SIGINT else -9, "", "")
     waited(lambda: not any(Path(f"/proc/{child}").exists() for child in children) or None)
 
