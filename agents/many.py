@@ -21,7 +21,7 @@ LARGEST_MESSAGE = 64 * 1024
 MOST_QUESTIONS = 128
 """Open questions of one call."""
 FRAME = 16
-"""Bytes that a number and its field take at most beside an answer."""
+"""Bytes that a message spends at most on a question or an answer beside it."""
 
 
 class Unanswered(Exception):

@@ -9,6 +9,7 @@ from typing import TypeAlias
 import grpc.aio
 from google.protobuf.message import DecodeError
 
+from charter.agents.many import FRAME, LARGEST_MESSAGE, MOST_QUESTIONS
 from charter.v1.suggestion_pb2 import (
     NumberedAnswer,
     NumberedQuestion,
@@ -17,10 +18,6 @@ from charter.v1.suggestion_pb2 import (
     SuggestRequest,
 )
 
-MOST_OPEN = 128
-"""Open questions of a call; the contract's."""
-LARGEST_MESSAGE = 65_536
-"""Bytes; the contract's."""
 LARGEST_QUESTION = 16_384
 """Bytes; a longer one has a call of its own."""
 CALL_SECONDS = 1.0
@@ -29,7 +26,6 @@ PAUSE_SECONDS = 10.0
 """How long no call of many is tried with an agent that has answered nothing over one."""
 
 _SUGGEST_MANY = "/charter.v1.SuggestionProvider/SuggestMany"
-_FRAME = 16  # bytes that a message spends on a question beside it
 _Many: TypeAlias = "grpc.aio.StreamStreamCall[SuggestManyRequest, bytes]"
 
 
@@ -80,7 +76,7 @@ class _Call:
     @property
     def full(self) -> bool:
         """No more questions may be open."""
-        return len(self._open) >= MOST_OPEN
+        return len(self._open) >= MOST_QUESTIONS
 
     async def ask(self, question: SuggestRequest, within: float) -> NumberedAnswer | None:
         """The answer; None where the call ended without it. Raises `TimeoutError`."""
@@ -142,11 +138,11 @@ class _Call:
 
     def _next(self) -> SuggestManyRequest | None:
         """As much as there is to send, and goes into one message."""
-        message, size = SuggestManyRequest(withdrawn=self._withdrawn), len(self._withdrawn) * _FRAME
+        message, size = SuggestManyRequest(withdrawn=self._withdrawn), len(self._withdrawn) * FRAME
         self._withdrawn = []
-        while self._unsent and size + self._unsent[0].ByteSize() + _FRAME <= LARGEST_MESSAGE:
+        while self._unsent and size + self._unsent[0].ByteSize() + FRAME <= LARGEST_MESSAGE:
             one = self._unsent.popleft()
             if one.number in self._open:
                 message.questions.append(one)
-                size += one.ByteSize() + _FRAME
+                size += one.ByteSize() + FRAME
         return message if size else None

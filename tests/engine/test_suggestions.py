@@ -14,13 +14,14 @@ import pytest
 from serving import scripted_agent, suggest
 
 from charter.agents import serve as serve_agent
+from charter.agents.many import MOST_QUESTIONS
 from charter.agents.scripted import read_script, scripted_services
 from charter.dsl.program import Agent
 from charter.dsl.types import DecimalType, EnumType
 from charter.engine.asks import Ask, Failed, Reason, Suggested
 from charter.engine.breaker import Breaker, BreakerRule
 from charter.engine.deployment import AgentAt
-from charter.engine.questions import CALL_SECONDS, LARGEST_QUESTION, MOST_OPEN
+from charter.engine.questions import CALL_SECONDS, LARGEST_QUESTION
 from charter.engine.suggestions import MAX_ANSWER_BYTES, GrpcAgents
 from charter.v1 import suggestion_pb2 as pb
 
@@ -384,7 +385,7 @@ async def test_a_question_that_is_long_or_one_too_many_has_a_call_of_its_own() -
 
     def hold(message: pb.SuggestManyRequest) -> bytes | None:
         go_on.append(message)
-        if sum(len(one.questions) for one in go_on) < MOST_OPEN:
+        if sum(len(one.questions) for one in go_on) < MOST_QUESTIONS:
             return None
         everything = pb.SuggestManyRequest(questions=[one for each in go_on for one in each.questions])
         return answered(everything)
@@ -394,10 +395,10 @@ async def test_a_question_that_is_long_or_one_too_many_has_a_call_of_its_own() -
         long = "x" * LARGEST_QUESTION
         assert isinstance(await them.ask(ask(utterance=long)), Suggested)
         assert placed.alone == [long]
-        answers = await asyncio.gather(*(them.ask(ask(seconds=30)) for _ in range(MOST_OPEN + 1)))
+        answers = await asyncio.gather(*(them.ask(ask(seconds=30)) for _ in range(MOST_QUESTIONS + 1)))
         assert all(isinstance(answer, Suggested) for answer in answers)
     assert placed.alone == [long, "I lost my card"]
-    assert sum(len(one.questions) for one in placed.messages) == MOST_OPEN
+    assert sum(len(one.questions) for one in placed.messages) == MOST_QUESTIONS
 
 
 async def test_messages_stay_within_the_contract_and_a_question_nobody_waits_for_is_withdrawn() -> None:
