@@ -38,7 +38,7 @@ from charter.verification.prove.trigger import armed, occasions
 
 Feature: TypeAlias = tuple[Hashable, ...]
 Branch: TypeAlias = tuple[str, EventKind]  # a rule on one kind of event
-Occurs: TypeAlias = tuple[str, int]  # an occasion of a requirement, by its number among them
+OccasionKey: TypeAlias = tuple[str, int]  # an occasion of a requirement, by its number among them
 
 FEW = 16  # a number with at most so many values is seen as it is
 
@@ -161,11 +161,11 @@ class Observer:
     """A program whose requirements only observe: `broken` means seen."""
 
     program: Program
-    triggers: Mapping[str, Occurs]  # by the name of an observing requirement
+    triggers: Mapping[str, OccasionKey]  # by the name of an observing requirement
     serves: Mapping[str, str]  # whose service an observing requirement sees
     plain: frozenset[str]  # requirements that are served where they are triggered and not broken
 
-    def see(self, before: State, taken: Step, reached: Reached) -> tuple[Occurs, ...]:
+    def see(self, before: State, taken: Step, reached: Reached) -> tuple[OccasionKey, ...]:
         """Adds the requirements that were triggered and served in a step from `before`; the occasions that it is."""
         if taken.outcome.dropped is not None:
             return ()
@@ -181,7 +181,7 @@ class Observer:
 def observer(program: Program) -> Observer:
     """Observes what happens to each requirement."""
     observing: list[Requirement] = []
-    triggers: dict[str, Occurs] = {}
+    triggers: dict[str, OccasionKey] = {}
     serves: dict[str, str] = {}
     plain: set[str] = set()
     for requirement in program.requirements:

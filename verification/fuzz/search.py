@@ -17,7 +17,7 @@ from charter.dsl.session import Step
 from charter.verification.fuzz.judge import Judge, no_judge
 from charter.verification.fuzz.machine import conversations
 from charter.verification.fuzz.play import Decide, Fault, Finding, Move, Place, beginning, play
-from charter.verification.fuzz.reach import Feature, Marks, Observer, Occurs, Reached, marks, observer
+from charter.verification.fuzz.reach import Feature, Marks, Observer, OccasionKey, Reached, marks, observer
 from charter.verification.generate.events import Outside, likely, outside, unlikely
 
 HYPOTHESIS = 0.125  # the share of the budget in which Hypothesis makes the conversations
@@ -40,7 +40,7 @@ class Budget:
     steps: int | None = 30_000
     seconds: float | None = None
     findings: int = 10
-    seeking: frozenset[Occurs] | None = None
+    seeking: frozenset[OccasionKey] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Searched:
     conversations: int
     found: tuple[tuple[Finding, tuple[Event, ...]], ...]
     reached: Reached
-    seen_in: Mapping[Occurs, tuple[Event, ...]]  # the shortest conversation in which each occasion came
+    seen_in: Mapping[OccasionKey, tuple[Event, ...]]  # the shortest conversation in which each occasion came
 
 
 def search(
@@ -104,7 +104,7 @@ class _Search:
     conversations: int = 0
     played: tuple[Event, ...] = ()  # of the conversation under way
     ended: int = 0
-    seen_in: dict[Occurs, tuple[Event, ...]] = field(default_factory=dict)
+    seen_in: dict[OccasionKey, tuple[Event, ...]] = field(default_factory=dict)
     newest: int = 0  # the last step in which an occasion came for the first time
 
     def run(self, seed: int) -> Searched:
@@ -125,7 +125,7 @@ class _Search:
             return False
         return budget.seconds is None or self.clock() - self.began < share * budget.seconds
 
-    def _has_sought(self, seeking: frozenset[Occurs]) -> bool:
+    def _has_sought(self, seeking: frozenset[OccasionKey]) -> bool:
         return self.steps > PATIENCE + 2 * self.newest or seeking <= self.seen_in.keys()
 
     # --- walks

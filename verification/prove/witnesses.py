@@ -11,14 +11,14 @@ from typing import TypeAlias
 from charter.dsl.program import Event, Program
 from charter.dsl.session import begin, feed
 from charter.verification.fuzz.play import semantics_alone
-from charter.verification.fuzz.reach import Observer, Occurs, Reached, branches_of, observer
+from charter.verification.fuzz.reach import Observer, OccasionKey, Reached, branches_of, observer
 from charter.verification.fuzz.search import Budget, search
 from charter.verification.prove.cache import Cache
 from charter.verification.prove.hints import Conversation
 from charter.verification.prove.machine import Goal, goal_of
 from charter.verification.prove.trigger import occasions
 
-Witnesses: TypeAlias = dict[Occurs, tuple[Event, ...]]
+Witnesses: TypeAlias = dict[OccasionKey, tuple[Event, ...]]
 
 SEED = 0
 STEPS = 200  # of play for each branch of a program, at most
@@ -42,7 +42,7 @@ def witnesses(program: Program, cache: Cache | None) -> Witnesses:
     return {**known, **new}
 
 
-def _goals(program: Program) -> dict[Occurs, Goal]:
+def _goals(program: Program) -> dict[OccasionKey, Goal]:
     return {
         (requirement.name, occasion.number): goal_of(program, occasion.probe)
         for requirement in program.requirements
@@ -50,7 +50,7 @@ def _goals(program: Program) -> dict[Occurs, Goal]:
     }
 
 
-def _remembered(program: Program, cache: Cache, goals: Mapping[Occurs, Goal]) -> Witnesses:
+def _remembered(program: Program, cache: Cache, goals: Mapping[OccasionKey, Goal]) -> Witnesses:
     hints = {occasion: cache.hint(program, goal) for occasion, goal in goals.items()}
     return {occasion: hint.events for occasion, hint in hints.items() if isinstance(hint, Conversation)}
 
@@ -62,13 +62,13 @@ class _Player:
     program: Program
     observer: Observer
 
-    def confirmed(self, told: Mapping[Occurs, tuple[Event, ...]]) -> Witnesses:
+    def confirmed(self, told: Mapping[OccasionKey, tuple[Event, ...]]) -> Witnesses:
         """Those conversations that are what is told of them."""
         played = {occasion: self._until(occasion, events) for occasion, events in told.items()}
         return {occasion: events for occasion, events in played.items() if events}
 
-    def shortened(self, occasion: Occurs, events: tuple[Event, ...]) -> tuple[Event, ...]:
-        """The conversation without longer and longer, then shorter and shorter pieces that it does without."""
+    def shortened(self, occasion: OccasionKey, events: tuple[Event, ...]) -> tuple[Event, ...]:
+        """The conversation without the pieces that it does without, half of it first, then smaller and smaller ones."""
         size = len(events) // 2
         while size:
             for end in range(len(events) - 1, 0, -size):
@@ -78,12 +78,12 @@ class _Player:
             size //= 2
         return events
 
-    def _until(self, occasion: Occurs, events: tuple[Event, ...]) -> tuple[Event, ...]:
+    def _until(self, occasion: OccasionKey, events: tuple[Event, ...]) -> tuple[Event, ...]:
         """The steps of recorded events, those that nobody recorded too, if the last of these events leads to the
         occasion, and to no incident before; else none."""
         session = begin(self.program)
         taken: list[Event] = []
-        for left, event in zip(range(len(events) - 1, -1, -1), events, strict=True):
+        for number, event in enumerate(events, 1):
             before = session.state
             session, steps = feed(self.program, session, event)
             for each in steps:
@@ -91,7 +91,7 @@ class _Player:
                     return ()
                 if each.outcome.dropped is None:
                     taken.append(each.event)
-                if not left and occasion in self.observer.see(before, each, Reached()):
+                if number == len(events) and occasion in self.observer.see(before, each, Reached()):
                     return tuple(taken)
                 before = each.outcome.state
         return ()
