@@ -8,20 +8,19 @@ import time
 from random import Random
 
 from durable.lang import m, post, ruleset, when_all
+from step import MOODS, facts_of, guard_of
 
-MOODS = ("calm", "cross", "glad")
 MESSAGES = 300
 
 
 def main(rules: int, kinds: int, differing: bool) -> None:
     """Declares the rules and posts the messages."""
-    facts = max(10, rules // 10)
+    facts = facts_of(rules)
     fired: list[int] = []
     with ruleset("bench"):
         for i in range(rules):
-            apart = i // facts if differing else 0
-            names = (f"n{i % facts}", f"m{(i * 7 + apart) % facts}", f"b{(i * 13 + apart * 3) % facts}")
-            number, mood, flag = (getattr(m, name) for name in names)
+            places = zip("nmb", guard_of(i, facts, differing), strict=True)
+            number, mood, flag = (getattr(m, f"{sort}{place}") for sort, place in places)
             guard = (m.kind == f"e{i % kinds}") & (number <= 5) & (mood == MOODS[i % 3]) & (flag == 1)
 
             def fires(_: object, i: int = i) -> None:
