@@ -108,6 +108,8 @@ def _meaning(expr: Expr, shared: Shared) -> Meaning:
             return _compared(_COMPARISONS[op], variable, value)
         case Compare(op, Read(variable, _, old=False), Its(name)) if name != "now":
             return _compared_with_its(_COMPARISONS[op], variable, name)
+        case Compare(Comparison.GT, Size(Read(variable, _, old=False)), Const(0)):
+            return lambda scope: bool(scope.final[variable])
         case Compare(op, left, right):
             return _both(_COMPARISONS[op], meaning(left, shared), meaning(right, shared))
         case Arithmetic(op, left, right):

@@ -135,7 +135,9 @@ class Encoder:
         self.layouts |= {name: Layout(type_, 0, rows) for owed in self.owed for name, type_ in owed.variables}
         self.columns: dict[str, Column] = {}
         self.state = {name: self._variables(str(name), layout) for name, layout in self.layouts.items()}
+        self.awaited = condition(self.graph, program.waiting, Scope(self.state, self.state, {}, TRUE))
         self._dues = dues(self.graph, program, self.owed, self.state)
+        self._flat: dict[tuple[Variable, Symbol], list[Term]] = {}
         self._opened: dict[Opening, dict[Variable, Symbol]] = {}
         self._books = _by_moment(program.bookkeeping)
         self._steps: dict[EventKind, Step] = {}
@@ -156,7 +158,9 @@ class Encoder:
 
     def flat(self, variable: Variable, of: Symbol) -> list[Term]:
         """The terms of the columns of a variable that has this value."""
-        return flat(self.graph, self.layouts[variable], of)
+        if (variable, of) not in self._flat:
+            self._flat[variable, of] = flat(self.graph, self.layouts[variable], of)
+        return self._flat[variable, of]
 
     def stopped(self, step: Step) -> Course:
         """The course of the safe stop in place of what the rules wanted."""
@@ -199,7 +203,7 @@ class Encoder:
         assumed = program.assumptions.get(kind)
         trusted = TRUE if assumed is None else condition(graph, assumed, before)
         order = ordered(graph, self._dues, kind, before)
-        old = self._arrived(info, self._opened_by(info.opening), fields, now)
+        old = self._arrived(info, self.opened(info.opening), fields, now)
         fired = self._fired(kind, old, fields, now)
         over = scalar(self.state[OVER])
         scope = Scope(old, fired.values, fields, now)
@@ -219,7 +223,7 @@ class Encoder:
         order = graph.and_(trusted, order)
         return Step(kind, fields, now, possible, order, old, fired, tuple(acts), broken, wanted)
 
-    def _opened_by(self, opening: Opening) -> Mapping[Variable, Symbol]:
+    def opened(self, opening: Opening) -> Mapping[Variable, Symbol]:
         """The state in which an event arrives: the turn is open, with resets where the event opens it."""
         if opening not in self._opened:
             graph = self.graph

@@ -1,9 +1,10 @@
 """What a fuzzed conversation reaches: rules, branches, requirements, and marks of what was never seen before."""
 
+import operator
 from bisect import bisect
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from itertools import chain
+from itertools import chain, compress
 from typing import TypeAlias
 
 from charter.dsl.program import (
@@ -94,9 +95,8 @@ class Marks:
         yield from (("overridden", rule, kind) for rule in outcome.overridden)
         yield from (("does", act.kind, act.name) for act in outcome.acts)
         yield from (("owing", debt, kind) for debt in self.debts if outcome.state[debt])
-        for name, value in outcome.state.items():
-            if value is not before[name]:
-                yield ("value", name, self._seen(value, self.program.variables[name].type))
+        for name in _changed(before, outcome.state):
+            yield ("value", name, self._seen(outcome.state[name], self.program.variables[name].type))
 
     def of(self, state: State) -> tuple[Hashable, ...]:
         """A whole state, times and texts aside."""
@@ -105,10 +105,10 @@ class Marks:
     def moved(self, mark: int, before: State, after: State) -> int:
         """The mark of a state, from the mark of the one before. States that differ in times and texts only have one
         mark, and two others hardly ever."""
-        for name, value in after.items():
-            if value is not before[name] and name in self.read:
+        for name in _changed(before, after):
+            if name in self.read:
                 type_ = self.program.variables[name].type
-                mark ^= hash((name, self._seen(before[name], type_))) ^ hash((name, self._seen(value, type_)))
+                mark ^= hash((name, self._seen(before[name], type_))) ^ hash((name, self._seen(after[name], type_)))
         return mark
 
     def _seen(self, value: Value, type_: Type) -> Hashable:
@@ -127,6 +127,11 @@ class Marks:
                 return "known"
             case _:
                 return value if not isinstance(value, tuple) else len(value)
+
+
+def _changed(before: State, after: State) -> Iterator[Variable]:
+    """The variables that may hold something else; without a loop, since there are many and few do."""
+    return compress(after, map(operator.is_not, after.values(), map(before.__getitem__, after)))
 
 
 def marks(program: Program, mentioned: Mapping[Type, tuple[Value, ...]]) -> Marks:

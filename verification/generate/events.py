@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
+from itertools import chain, compress
 from random import Random
 from types import MappingProxyType
 
@@ -49,18 +50,18 @@ Step = Callable[[Program, State, Event], Outcome]
 @dataclass(frozen=True, slots=True)
 class Outside:
     """What can come to a program from outside: how likely each kind of event is, and values that its guards mention,
-    for each type of a field. `gates`: the kinds that come only where one of some variables holds anything."""
+    for each type of a field. `gates`: variables with the kinds that come only where one of theirs holds anything."""
 
     program: Program
     weights: Mapping[EventKind, float]
     mentioned: Mapping[Type, tuple[Value, ...]]
-    gates: Mapping[tuple[Variable, ...], tuple[EventKind, ...]]
+    gates: Mapping[Variable, tuple[EventKind, ...]]
+    free: tuple[EventKind, ...]
 
-    def ungated(self, state: State) -> Iterator[EventKind]:
+    def ungated(self, state: State) -> list[EventKind]:
         """The kinds that may come in a state, for all that is seen at a glance."""
-        for gate, kinds in self.gates.items():
-            if not gate or any(state[name] for name in gate):
-                yield from (kind for kind in kinds if kind in self.weights)
+        holding = compress(self.gates.values(), map(state.__getitem__, self.gates))
+        return [kind for kind in dict.fromkeys(chain(self.free, *holding)) if kind in self.weights]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +78,14 @@ def outside(program: Program) -> Outside:
     weights = {kind: _weight(kind, info, program) for kind, info in program.events.items()}
     mentioned = tuple(dict.fromkeys(_mentioned((program.strata, program.requirements, program.assumptions))))
     types = {type_ for info in program.events.values() for _, field in info.fields for type_ in _within(field)}
-    gates: dict[tuple[Variable, ...], list[EventKind]] = {}
+    gates: dict[Variable, list[EventKind]] = {}
+    free: list[EventKind] = []
     for info in program.events.values():
-        gates.setdefault(_gate(program, info), []).append(info.kind)
+        lists = [gates.setdefault(name, []) for name in _gate(program, info)]
+        for kinds in lists or [free]:
+            kinds.append(info.kind)
     fitting = {type_: _fitting(type_, mentioned) for type_ in types}
-    return Outside(program, weights, fitting, {gate: tuple(kinds) for gate, kinds in gates.items()})
+    return Outside(program, weights, fitting, {name: tuple(kinds) for name, kinds in gates.items()}, tuple(free))
 
 
 def conversation(rng: Random, world: Outside, step: Step, *, length: int, hostile: float = 0.05) -> Iterator[Taken]:

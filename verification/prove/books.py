@@ -29,6 +29,7 @@ from charter.verification.prove.inductive import inductive
 from charter.verification.prove.machine import Goal, Machine
 
 NOTHING = Goal("the books")
+LONG = 4  # in clauses of more flags, shorter ones are not looked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,8 @@ def _tersely(clauses: Iterable[Clause]) -> tuple[Clause, ...]:
     found: dict[frozenset[tuple[Term, bool]], Clause] = {}
     for clause in sorted(clauses, key=len):
         literals = frozenset(clause)
-        if not any(frozenset(some) in found for n in range(1, len(clause)) for some in combinations(clause, n)):
+        shorter = range(1, len(clause) if len(clause) <= LONG else 0)
+        if not any(frozenset(some) in found for n in shorter for some in combinations(clause, n)):
             found[literals] = clause
     return tuple(found.values())
 
@@ -78,6 +80,7 @@ def candidates(machine: Machine) -> Iterator[Clause]:
         yield ((queue, False), (tries[0], True), (over, True))
         yield ((tries[0], False), (turn, False), (transferring, True), (over, True))
         yield from (((other, False), (tries[0], False)) for other in queues if other != queue)
+    yield from _while_awaited(machine)
     first = [owner.open[0] for owner in owners.values() if owner.open]
     yield from (((flag, False), (turn, True), (over, True)) for flag in first)
     for name, owner in owners.items():
@@ -99,6 +102,14 @@ def candidates(machine: Machine) -> Iterator[Clause]:
                 yield ((flag, False), (over, False))
                 yield ((flag, False), (transferring, False))
     yield from (((flag, False), (other, False)) for i, flag in enumerate(first) for other in first[:i])
+
+
+def _while_awaited(machine: Machine) -> Iterator[Clause]:
+    """That a turn is open only while something is awaited, which is one flag or another."""
+    turn, _, over, _ = _globals(machine)
+    awaited = machine.mentioned([machine.encoder.awaited])
+    if machine.graph.or_(*awaited) == machine.encoder.awaited:
+        yield ((turn, False), (over, True), *((flag, True) for flag in awaited))
 
 
 def _leading_to(machine: Machine, name: str) -> tuple[str, ...]:

@@ -104,8 +104,8 @@ def _kept(machine: Machine, clause: Clause, changed: Mapping[Term, Term], known:
     follows = known.following({column: not value for column, value in clause if column not in changed})
     if follows.against is not None:
         return follows.reasons(())
-    asked = graph.inputs_of(then for then, _ in after)
-    values = [(column, value) for column, value in follows.values.items() if graph.inputs[column] & asked]
+    asked = machine.mentioned(then for then, _ in after)
+    values = [(column, follows.values[column]) for column in asked if column in follows.values]
     return follows.reasons(column for column, _ in values) if contradict(graph, [*values, *after]) else None
 
 

@@ -26,7 +26,7 @@ from charter.dsl.program import (
 from charter.verification.encode.encoder import Encoder
 from charter.verification.encode.symbols import Symbol, known_of, scalar
 from charter.verification.encode.terms import FALSE, TRUE, Graph, Sort, Term, replaced, substituted
-from charter.verification.prove.coming import Coming, coming
+from charter.verification.prove.coming import Coming, coming, open_turn
 from charter.verification.prove.facts import Clause, Facts, Known, terms_of
 from charter.verification.prove.localise import View, Views, localised
 
@@ -102,7 +102,7 @@ class Machine:
         self._above = self._flags_above()
         self._typed = tuple(self._lower())
         self._know(facts)
-        self._rewriting: dict[EventKind, dict[Term, Term]] = {}
+        self._initial: dict[Term, Term] = {}
         self._require(goals)
 
     def requiring(self, goals: Iterable[Goal]) -> "Machine":
@@ -123,10 +123,14 @@ class Machine:
         self.never = facts.never
         self._without: dict[Term, Term] = dict.fromkeys(facts.never, FALSE)  # and what terms are then
         self._known = Known((*facts.clauses, *self._typed))
+        turn, *here = self.columns_of((TURN_OPEN, OVER, TRANSFERRING))
+        awaited = self._without_never(self.encoder.awaited)
+        self._open_turn = open_turn(self.graph, awaited, self._known, turn, frozenset(here))
         self._always: dict[tuple[Term, ...], Term] = {}
         self._views: dict[tuple[View, int, bool], View] = {}
         self._alike: Views = {}
         self._comes: dict[EventKind, Coming] = {}
+        self._rewriting: dict[EventKind, dict[Term, Term]] = {}
         self._after: dict[tuple[EventKind, Variable], list[Term]] = {}
 
     def _require(self, goals: Iterable[Goal]) -> None:
@@ -159,8 +163,11 @@ class Machine:
 
     def initial(self, column: Term) -> Term:
         """The value of a column before `start`."""
-        variable, i = self.place[column]
-        return self.encoder.flat(variable, self.encoder.initial(variable))[i]
+        if column not in self._initial:
+            variable, _ = self.place[column]
+            begins = self.encoder.flat(variable, self.encoder.initial(variable))
+            self._initial |= zip(self._columns[variable], begins, strict=True)
+        return self._initial[column]
 
     def coming(self, kind: EventKind) -> Coming:
         """When an event of the kind can come, and what is so then."""
@@ -168,7 +175,7 @@ class Machine:
             step = self.encoder.step(kind)
             started = scalar(self.encoder.state[STARTED]) if kind in self._needing_start else TRUE
             comes = self._without_never(self.graph.and_(step.possible, step.ordered, started))
-            self._comes[kind] = coming(self.graph, comes, self._known, self._above)
+            self._comes[kind] = coming(self.graph, comes, self._known, self._above, self._open_turn)
         return self._comes[kind]
 
     def comes(self, kind: EventKind) -> Term:
@@ -206,23 +213,33 @@ class Machine:
         step, then, columns = self.encoder.step(kind), self._rewritten(kind), set(columns)
         raw = [step.possible, step.ordered, *then.values()]
         never = replaced(self.graph, raw, self._without) | (self.never & columns)
-        about = self.mentioned(self._without_never(term) for term in raw)
-        reasons = self.coming(kind).follows.reasons(columns.union(then, about))
-        return reasons.union(((flag, False),) for flag in never)
+        about = (*self._columns[TURN_OPEN], *self.mentioned(self._without_never(term) for term in raw))
+        here = self.coming(kind)
+        reasons = here.follows.reasons(columns.union(then, about))
+        gathered = frozenset() if here.gathered is None else here.gathered.by
+        return reasons.union(gathered, (((flag, False),) for flag in never))
 
     def _rewritten(self, kind: EventKind) -> dict[Term, Term]:
-        """The flags that a step may change, as far as nothing is known, with what they are after it."""
+        """The flags that a step may change, as far as nothing else is known, with what they are after it."""
         if kind not in self._rewriting:
-            final, state = self.encoder.step(kind).wanted.final, self.encoder.state
+            final, flag = self.encoder.step(kind).wanted.final, self.graph.sort
             pairs = (
                 pair
-                for variable in state
-                if final[variable] != state[variable]
+                for variable in self._touched(kind)
                 for pair in zip(self._columns[variable], self.encoder.flat(variable, final[variable]), strict=True)
             )
-            flag = self.graph.sort
             self._rewriting[kind] = {c: then for c, then in pairs if then != c and flag[c] is Sort.BOOL}
         return self._rewriting[kind]
+
+    def _touched(self, kind: EventKind) -> Iterator[Variable]:
+        """What a step may change; where the turn is open, it resets nothing."""
+        state, final = self.encoder.state, self.encoder.step(kind).wanted.final
+        is_open = self.coming(kind).values.get(scalar(state[TURN_OPEN]), False)
+        opened = self.encoder.opened(self.encoder.program.events[kind].opening) if is_open else {}
+        for variable, before in state.items():
+            then = final[variable]
+            if then is not before and then is not opened.get(variable) and then != before:
+                yield variable
 
     def _flat(self, kind: EventKind, variable: Variable, then: Symbol) -> list[Term]:
         """The columns of a variable after a step that leads to a symbol of it."""
