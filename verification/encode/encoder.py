@@ -9,7 +9,7 @@ course where anything is broken. What requirements remember is no part of a cour
 """
 
 from collections import ChainMap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from charter.dsl import program as p
@@ -56,6 +56,31 @@ UNCERTAIN_PLACES = 2  # uncertain calls that are known one by one; what comes be
 
 
 @dataclass(frozen=True, slots=True)
+class Values(Mapping[Variable, Symbol]):
+    """What the variables are at a place of a step: as they were at first, but for those that changed since.
+
+    There are many places, and at each of them few variables have changed.
+    """
+
+    first: Mapping[Variable, Symbol]
+    changed: Mapping[Variable, Symbol]
+
+    def __getitem__(self, name: Variable) -> Symbol:
+        found = self.changed.get(name)
+        return self.first[name] if found is None else found
+
+    def __iter__(self) -> Iterator[Variable]:
+        return iter(self.first)
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def having(self, changes: Mapping[Variable, Symbol]) -> "Values":
+        """The variables after these changes."""
+        return Values(self.first, {**self.changed, **changes}) if changes else self
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     """A moment of a course: whether it comes, the fields that are seen, and the variables as the books left them.
 
@@ -65,7 +90,7 @@ class Seen:
     moment: p.Seen
     comes: Term
     its: Mapping[str, Symbol]
-    state: Mapping[Variable, Symbol]
+    state: Values
     changed: Mapping[Variable, Term]
 
     def comes_for(self, watch: Watch) -> Term:
@@ -78,14 +103,14 @@ class Course:
     """The moments of a step in their order, and the variables after it, all but the ghosts."""
 
     seen: tuple[Seen, ...]
-    final: Mapping[Variable, Symbol]
+    final: Values
 
 
 @dataclass(frozen=True, slots=True)
 class Fired:
     """The facts after all rules, whether each clause fires, and whether two write different values, write by write."""
 
-    values: Mapping[Variable, Symbol]
+    values: Values
     clauses: tuple[tuple[p.Clause, Term], ...]
     conflicts: tuple[Term, ...]
     written: tuple[Variable, ...]
@@ -104,7 +129,7 @@ class Step:
     now: Term
     possible: Term
     ordered: Term
-    old: Mapping[Variable, Symbol]
+    old: Values
     fired: Fired
     acts: tuple[Leaving, ...]
     broken: Mapping[str, tuple[Term, ...]]
@@ -166,7 +191,7 @@ class Encoder:
         """The course of the safe stop in place of what the rules wanted."""
         graph, old = self.graph, step.old
         stops = graph.add(scalar(old[SAFE_STOPS]), graph.const(1))
-        values = {**old, SAFE_STOPS: graph.ite(graph.above(stops, 2), graph.const(2), stops)}
+        values = old.having({SAFE_STOPS: graph.ite(graph.above(stops, 2), graph.const(2), stops)})
         over = scalar(self.state[OVER])
         acts = [] if self.program.events[step.kind].ends else safe_stop(graph, self.program, old, graph.not_(over))
         return self._course(step.kind, step.fields, step.now, old, values, (), acts)
@@ -238,20 +263,20 @@ class Encoder:
 
     def _arrived(
         self, info: p.EventInfo, opened: Mapping[Variable, Symbol], fields: Mapping[str, Symbol], now: Term
-    ) -> dict[Variable, Symbol]:
+    ) -> Values:
         scope = Scope(opened, opened, fields, now)
         arrived = {n: fitted(encoded(self.graph, v, scope), self.infos[n].type) for n, v in info.arrives}
-        return {**opened, **arrived}
+        return Values(opened, arrived)
 
-    def _fired(self, kind: EventKind, old: Mapping[Variable, Symbol], fields: Mapping[str, Symbol], now: Term) -> Fired:
+    def _fired(self, kind: EventKind, old: Values, fields: Mapping[str, Symbol], now: Term) -> Fired:
         graph = self.graph
-        values = dict(old)
+        values = old
         fires: dict[str, Term] = {}
         clauses: list[tuple[p.Clause, Term]] = []
         wrote: dict[Variable, list[Term]] = {}
         conflicts: list[Term] = []
         for stratum in self.program.strata[kind]:
-            scope = Scope(old, dict(values), fields, now)
+            scope = Scope(old, values, fields, now)
             before = dict(fires)
             for clause in stratum:
                 overridden = graph.or_(*(before[rule] for rule in clause.overridden_by if rule in before))
@@ -267,7 +292,7 @@ class Encoder:
                     if both != FALSE:
                         conflicts.append(graph.and_(both, graph.not_(equal(graph, values[name], value))))
                     wrote.setdefault(name, []).append(fire)
-                    values[name] = choose(graph, fire, value, values[name])
+                    values = values.having({name: choose(graph, fire, value, values[name])})
         written = tuple(name for name in self.infos if name in wrote)
         return Fired(values, tuple(clauses), tuple(conflicts), written)
 
@@ -281,13 +306,13 @@ class Encoder:
         kind: EventKind,
         fields: Mapping[str, Symbol],
         now: Term,
-        old: Mapping[Variable, Symbol],
-        values: Mapping[Variable, Symbol],
+        old: Values,
+        values: Values,
         written: Iterable[Variable],
         acts: Iterable[Leaving],
     ) -> Course:
         graph = self.graph
-        state = dict(values)
+        state = values
         seen: list[Seen] = []
 
         def at(
@@ -297,13 +322,11 @@ class Encoder:
             if comes == FALSE:
                 return
             came = Seen(moment, comes, its, state, changed)
-            watches = self._books.get(moment, ())
-            state = dict(state) if watches else state
-            for watch in watches:
+            for watch in self._books.get(moment, ()):
                 scope = Scope(old, state, its, now)
                 holds = graph.and_(came.comes_for(watch), condition(graph, watch.when, scope))
                 if holds != FALSE:
-                    state.update(self._updated(watch, holds, scope, state))
+                    state = state.having(self._updated(watch, holds, scope, state))
             seen.append(replace(came, state=state))
 
         at(p.arrival(kind), TRUE, fields)
@@ -316,9 +339,9 @@ class Encoder:
         waiting = condition(graph, self.program.waiting, Scope(old, state, fields, now))
         closes = graph.or_(scalar(state[OVER]), graph.not_(waiting))
         at(p.CLOSING, closes, fields)
-        final = {**state, TURN_OPEN: graph.and_(scalar(state[TURN_OPEN]), graph.not_(closes)), CLOCK: now}
-        final |= owed_after(graph, self._dues, kind, acts)
-        return Course(tuple(seen), final)
+        is_open = graph.and_(scalar(state[TURN_OPEN]), graph.not_(closes))
+        owed = owed_after(graph, self._dues, kind, acts)
+        return Course(tuple(seen), state.having({TURN_OPEN: is_open, CLOCK: now, **owed}))
 
     def _updated(
         self, watch: Watch, holds: Term, scope: Scope, now: Mapping[Variable, Symbol]

@@ -5,7 +5,7 @@ hold before `start` are dropped as long as some kind of event can break one whil
 inductive. A flag that never holds is then no variable any more.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -15,6 +15,7 @@ from charter.dsl.program import (
     TRANSFERRING,
     TURN_OPEN,
     ActKind,
+    Program,
     Variable,
     escalating,
     exhausted,
@@ -83,8 +84,9 @@ def candidates(machine: Machine) -> Iterator[Clause]:
     yield from _while_awaited(machine)
     first = [owner.open[0] for owner in owners.values() if owner.open]
     yield from (((flag, False), (turn, True), (over, True)) for flag in first)
+    leading_to = _leading_to(program)
     for name, owner in owners.items():
-        leading = _leading_to(machine, name)
+        leading = leading_to[name]
         rare = (*owner.open[1:], *owner.used[1:]) if leading else (*owner.open, *owner.used)
         writes = name in program.tools and program.tools[name].writes
         for flag in (*rare, *owner.owed, *(() if leading and writes else owner.uncertain)):
@@ -98,7 +100,7 @@ def candidates(machine: Machine) -> Iterator[Clause]:
             yield ((flag, False), (transferring, True), (over, True))
         for flag, times in zip(owner.open, owner.used, strict=False):
             yield ((flag, False), (times, True), (over, True))
-            if name in machine.encoder.program.agents:
+            if name in program.agents:
                 yield ((flag, False), (over, False))
                 yield ((flag, False), (transferring, False))
     yield from (((flag, False), (other, False)) for i, flag in enumerate(first) for other in first[:i])
@@ -112,15 +114,14 @@ def _while_awaited(machine: Machine) -> Iterator[Clause]:
         yield ((turn, False), (over, True), *((flag, True) for flag in awaited))
 
 
-def _leading_to(machine: Machine, name: str) -> tuple[str, ...]:
-    """The first words of the events on which this agent or tool may be used: who answers, where it is an answer."""
-    program = machine.encoder.program
-    found = []
+def _leading_to(program: Program) -> Mapping[str, Iterable[str]]:
+    """For each agent and tool, the first words of the events on which it may be used: who answers, of an answer."""
+    found: dict[str, dict[str, None]] = {name: {} for name in (*program.agents, *program.tools)}
     for kind, strata in program.strata.items():
-        sites = (site for stratum in strata for clause in stratum for site in clause.acts)
-        if any(site.kind in (ActKind.ASK, ActKind.CALL) and site.name == name for site in sites):
-            found.append(kind.split(" ")[0])
-    return tuple(dict.fromkeys(found))
+        for site in (site for stratum in strata for clause in stratum for site in clause.acts):
+            if site.kind in (ActKind.ASK, ActKind.CALL):
+                found[site.name][kind.split(" ")[0]] = None
+    return found
 
 
 def _owners(machine: Machine) -> dict[str, _Owner]:

@@ -235,11 +235,7 @@ class Machine:
         """What a step may change; where the turn is open, it resets nothing."""
         state, final = self.encoder.state, self.encoder.step(kind).wanted.final
         is_open = self.coming(kind).values.get(scalar(state[TURN_OPEN]), False)
-        opened = self.encoder.opened(self.encoder.program.events[kind].opening) if is_open else {}
-        for variable, before in state.items():
-            then = final[variable]
-            if then is not before and then is not opened.get(variable) and then != before:
-                yield variable
+        return (name for name in (final.changed if is_open else final) if final[name] != state[name])
 
     def _flat(self, kind: EventKind, variable: Variable, then: Symbol) -> list[Term]:
         """The columns of a variable after a step that leads to a symbol of it."""
