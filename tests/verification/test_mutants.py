@@ -130,7 +130,7 @@ def test_a_sample_is_the_same_for_the_same_seed() -> None:
     ("what", "fate", "by"),
     [
         ("rule greet without `disclose recording`", Fate.KILLED, "verify: recording_first"),
-        ("rule greet without `say how_can_i_help`", Fate.SURVIVING, "everything is proved"),
+        ("rule greet without `say how_can_i_help`", Fate.SURVIVING, "everything is proved; no test fails"),
         ("rule lost without `classify.confidence known>= 0.6`", Fate.EQUIVALENT, "proved to act alike"),
     ],
 )

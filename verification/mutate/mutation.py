@@ -1,8 +1,9 @@
 """How good the requirements of a policy are: what becomes of each of its mutants.
 
 A mutant is *killed* where the passes refuse it or the prover refutes what it proved of the policy, *equivalent* where
-it is proved to act as the policy does, and *surviving* otherwise: what it leaves out, nobody requires. One that fuzzing
-breaks must be refuted; where it is not, the prover is wrong, and the mutant is *missed*.
+it is proved to act as the policy does, and *surviving* otherwise: what it leaves out, nobody requires, though a `test`
+of the policy may notice it. One that fuzzing breaks must be refuted; where it is not, the prover is wrong, and the
+mutant is *missed*.
 """
 
 from collections import Counter
@@ -15,6 +16,7 @@ from tempfile import TemporaryDirectory
 
 from charter.dsl.load import Loaded
 from charter.dsl.program import STEP_CHECKS, Program
+from charter.dsl.rehearse import rehearse
 from charter.verification.compare.equivalence import Unshown, equivalence_within
 from charter.verification.compare.product import search
 from charter.verification.encode.encoder import Encoder
@@ -119,9 +121,18 @@ def _fate(loaded: Loaded, mutant: Mutant, proved: set[str], effort: Effort) -> t
             undecided.append(result.name)
         if len(undecided) == ENOUGH:
             break
+    noticed = _noticed(loaded, program)
     if undecided:
-        return Fate.UNKNOWN, f"not decided: {', '.join(undecided)}"
-    return Fate.SURVIVING, "everything is proved"
+        return Fate.UNKNOWN, f"not decided: {', '.join(undecided)}; {noticed}"
+    return Fate.SURVIVING, f"everything is proved; {noticed}"
+
+
+def _noticed(loaded: Loaded, program: Program) -> str:
+    """Which test of the policy fails of a mutant of it, and not of the policy."""
+    for test in loaded.scenarios:
+        if rehearse(program, test).failures and not rehearse(loaded.program, test).failures:
+            return f'the test "{test.title}" fails'
+    return "no test fails"
 
 
 def _fuzzed(program: Program, steps: int) -> set[str]:
