@@ -130,7 +130,12 @@ def test_a_sample_is_the_same_for_the_same_seed() -> None:
     ("what", "fate", "by"),
     [
         ("rule greet without `disclose recording`", Fate.KILLED, "verify: recording_first"),
-        ("rule greet without `say how_can_i_help`", Fate.SURVIVING, "everything is proved; no test fails"),
+        (
+            "rule greet without `say how_can_i_help`",
+            Fate.SURVIVING,
+            'everything is proved; the test "a lost card goes to the card desk" fails',
+        ),
+        ("rule hours without `its intent == opening_hours`", Fate.SURVIVING, "everything is proved; no test fails"),
         ("rule lost without `classify.confidence known>= 0.6`", Fate.EQUIVALENT, "proved to act alike"),
     ],
 )
