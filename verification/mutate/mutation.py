@@ -29,9 +29,10 @@ from charter.verification.prove.cache import Cache
 from charter.verification.prove.checks import checked
 from charter.verification.prove.facts import Facts
 from charter.verification.prove.machine import Machine, goals_of
-from charter.verification.prove.prove import Settings, prove
+from charter.verification.prove.prove import Settings, prove, proved, subject_of
 from charter.verification.prove.pursue import Missed, pursue
 from charter.verification.prove.recall import Recall
+from charter.verification.prove.standing import Standing
 from charter.verification.prove.started import needing_start
 from charter.verification.prove.verdicts import Proved, Refuted, Result, Unknown, Vacuous
 from charter.verification.workers import worked
@@ -81,14 +82,19 @@ def judged(loaded: Loaded, chosen: Iterable[Mutant], effort: Effort) -> Iterator
     """The fate of each of these mutants. What is proved of the policy itself is a hint for each of them."""
     with TemporaryDirectory() as folder:
         cache = Cache(Path(folder), lambda _: None)
-        proved = {goal.name for goal in goals_of(loaded.program)}
-        if not effort.only_fuzzed:
-            results = prove(loaded.program, replace(effort.proving, cache=cache))
-            proved = {result.name for result in results if isinstance(result.verdict, Proved)}
+        standing = None if effort.only_fuzzed else _standing(loaded.program, replace(effort.proving, cache=cache))
+        names = {goal.name for goal in goals_of(loaded.program)} if standing is None else set(standing.proved)
         each = replace(effort, proving=replace(effort.proving, cache=replace(cache, frozen=True)))
         for mutant in chosen:
-            fate, by = _fate(loaded, mutant, proved, each)
+            fate, by = _fate(loaded, mutant, standing, names, each)
             yield Judged(mutant, fate, by)
+
+
+def _standing(program: Program, settings: Settings) -> Standing:
+    """What is proved of the policy."""
+    subject = subject_of(program, settings)
+    verdicts = {result.name: result.verdict for result in proved(subject, settings.limits)}
+    return Standing(subject, {name: found for name, found in verdicts.items() if isinstance(found, Proved)})
 
 
 def summary(found: Sequence[Judged]) -> str:
@@ -97,34 +103,43 @@ def summary(found: Sequence[Judged]) -> str:
     return f"{len(found)} mutants: " + ", ".join(f"{counts[fate]} {fate}" for fate in Fate if counts[fate])
 
 
-def _fate(loaded: Loaded, mutant: Mutant, proved: set[str], effort: Effort) -> tuple[Fate, str]:
-    """`proved`: what is proved of the policy; only that can be refuted of a mutant."""
+def _fate(
+    loaded: Loaded, mutant: Mutant, standing: Standing | None, names: set[str], effort: Effort
+) -> tuple[Fate, str]:
+    """`names`: what is proved of the policy; only that can be refuted of a mutant."""
     program = compiled(mutant, loaded.sources)
     if isinstance(program, Refused):
         return Fate.KILLED, f"check: {program.diagnostics[0].message}"
-    broken = _fuzzed(program, effort.steps) & proved
+    broken = _fuzzed(program, effort.steps) & names
     if broken:
         refuted = _refuted(program, broken, effort.proving)
         if refuted is None:
             return Fate.MISSED, f"fuzzing breaks {', '.join(sorted(broken))}"
         return Fate.KILLED, f"verify: {refuted}"
-    if effort.only_fuzzed:
+    if standing is None:
         return Fate.UNKNOWN, "fuzzing does not break it"
     apart = search(loaded.program, program, steps=effort.steps, seed=0, most=1).found
     if not apart and not isinstance(equivalence_within(effort.proving.limits, loaded.program, program), Unshown):
         return Fate.EQUIVALENT, "proved to act alike"
+    noticed = _noticed(loaded, program)
+    if _stands(standing, program, effort.proving):
+        return Fate.SURVIVING, f"everything is proved; {noticed}"
     undecided: list[str] = []
     for result in prove(program, effort.proving):
-        if _is_worse(result, proved):
+        if _is_worse(result, names):
             return Fate.KILLED, f"verify: {result.name}"
-        if result.name in proved and isinstance(result.verdict, Unknown):
+        if result.name in names and isinstance(result.verdict, Unknown):
             undecided.append(result.name)
         if len(undecided) == ENOUGH:
             break
-    noticed = _noticed(loaded, program)
     if undecided:
         return Fate.UNKNOWN, f"not decided: {', '.join(undecided)}; {noticed}"
     return Fate.SURVIVING, f"everything is proved; {noticed}"
+
+
+def _stands(standing: Standing, program: Program, settings: Settings) -> bool:
+    """Whether the proofs of the policy stand for the mutant, as far as is seen at once."""
+    return any(found is True for _, found in worked((program,), lambda p: standing.of(p, settings), settings.limits))
 
 
 def _noticed(loaded: Loaded, program: Program) -> str:
@@ -154,5 +169,5 @@ def _refuted(program: Program, broken: set[str], settings: Settings) -> str | No
     return next((name for name, found in worked(sorted(broken), work, settings.limits) if found is True), None)
 
 
-def _is_worse(result: Result, proved: set[str]) -> bool:
-    return result.name in proved and isinstance(result.verdict, Refuted | Vacuous)
+def _is_worse(result: Result, names: set[str]) -> bool:
+    return result.name in names and isinstance(result.verdict, Refuted | Vacuous)

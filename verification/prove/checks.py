@@ -22,7 +22,7 @@ def checked(machine: Machine, program: Program, name: str, budget: Budget, recal
     proofs: list[Invariant] = []
     missed: Missed | None = None
     unclear: Undecided | None = None
-    for goal in _cases(machine, name, codes, budget):
+    for goal in cases(machine, name, codes, budget):
         found = recall.pursue(machine, program, goal, codes, budget)
         match found:
             case Holds(invariant, kept, without):
@@ -36,10 +36,10 @@ def checked(machine: Machine, program: Program, name: str, budget: Budget, recal
         return Refuted(missed.events, missed.outcomes)
     if unclear is not None:
         return Unknown(unclear.why, unclear.explored)
-    return Proved(tuple(proofs), ())
+    return Proved(tuple(proofs))
 
 
-def _cases(machine: Machine, name: str, codes: Codes, budget: Budget) -> Iterator[Goal]:
+def cases(machine: Machine, name: str, codes: Codes, budget: Budget) -> Iterator[Goal]:
     """The cases of a check that some state leads to in which the facts hold, reachable or not."""
     for kind in machine.kinds:
         if not _possible(machine, machine.bad(kind, Goal(name), ()), codes, budget):

@@ -85,12 +85,14 @@ def _reads(node: object) -> Iterator[Read]:
 
 
 class Machine:
-    """The exact steps of a program as columns, and pictures of them."""
+    """The exact steps of a program as columns, and pictures of them; or its steps on some `kinds` of events only."""
 
-    def __init__(self, encoder: Encoder, goals: Iterable[Goal], facts: Facts) -> None:
+    def __init__(
+        self, encoder: Encoder, goals: Iterable[Goal], facts: Facts, kinds: Iterable[EventKind] | None = None
+    ) -> None:
         self.encoder = encoder
         self.graph: Graph = encoder.graph
-        self.kinds: tuple[EventKind, ...] = tuple(encoder.program.events)
+        self.kinds: tuple[EventKind, ...] = tuple(encoder.program.events if kinds is None else kinds)
         self.place: dict[Term, tuple[Variable, int]] = {}
         self._columns = {variable: encoder.flat(variable, of) for variable, of in encoder.state.items()}
         for variable, columns in self._columns.items():

@@ -122,15 +122,15 @@ def _mattering(subject: Subject, requirement: Requirement, proof: Invariant) -> 
     missing: list[str] = []
     unclear = None
     for way in occasions(subject.program, requirement):
-        found: list[tuple[Event, ...]] = []
+        found: list[tuple[int, tuple[Event, ...]]] = []
         for occasion in way:
             seen = subject.witnesses.get((requirement.name, occasion.number))
             if seen is not None:
-                found.append(seen)
+                found.append((occasion.number, seen))
                 continue
             match subject.pursued(with_probe(subject.program, occasion.probe), requirement.name):
                 case Missed(events):
-                    found.append(events)
+                    found.append((occasion.number, events))
                 case Holds(_, _, ()):
                     missing.append(occasion.said)
                 case Holds(_, _, without):
@@ -139,7 +139,7 @@ def _mattering(subject: Subject, requirement: Requirement, proof: Invariant) -> 
                 case Undecided(why):
                     unclear = unclear or f"whether {occasion.said} can happen: {why}"
         if len(found) == len(way):
-            return Proved((proof,), max(found, key=len, default=()))
+            return Proved((proof,), tuple(found))
     if unclear is not None:
         return Unknown(unclear, 0)
     return Vacuous(f"{' and '.join(dict.fromkeys(missing))} cannot happen")

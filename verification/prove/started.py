@@ -14,7 +14,12 @@ from charter.verification.encode.terms import FALSE, TRUE, Sort, Term, substitut
 
 
 def needing_start(encoder: Encoder) -> frozenset[EventKind]:
-    """The kinds of events that can only come once the conversation has started; none where that cannot be shown.
+    """The kinds of events that can only come once the conversation has started; none where that cannot be shown."""
+    return needing_start_among(encoder, encoder.program.events) or frozenset()
+
+
+def needing_start_among(encoder: Encoder, kinds: Iterable[EventKind]) -> frozenset[EventKind] | None:
+    """Those of these kinds; None where it cannot be shown for these.
 
     Shown by induction: until it has started, every flag of the books is as it was at first. An event that cannot come
     then needs the start; every other event starts the conversation; and no event undoes that.
@@ -24,14 +29,14 @@ def needing_start(encoder: Encoder) -> frozenset[EventKind]:
     first = {started: FALSE, **dict.fromkeys(_books(encoder), FALSE)}
     then: dict[Term, Term] = {started: TRUE}
     needing = set()
-    for kind in encoder.program.events:
+    for kind in kinds:
         step = encoder.step(kind)
         after = scalar(step.wanted.final[STARTED])
         needs = substituted(graph, [step.possible], first) == [FALSE]
         if not needs and substituted(graph, [after], first) != [TRUE]:
-            return frozenset()
+            return None
         if substituted(graph, [after], then) != [TRUE]:
-            return frozenset()
+            return None
         needing |= {kind} if needs else set()
     return frozenset(needing)
 

@@ -23,10 +23,15 @@ class Invariant:
 
 @dataclass(frozen=True, slots=True)
 class Proved:
-    """It holds in every conversation without an incident. `witness`: a conversation in which it matters."""
+    """It holds in every conversation without an incident. `occasions`: conversations in which it matters, by number."""
 
     invariants: tuple[Invariant, ...]
-    witness: tuple[Event, ...]
+    occasions: tuple[tuple[int, tuple[Event, ...]], ...] = ()
+
+    @property
+    def witness(self) -> tuple[Event, ...]:
+        """The longest of the conversations in which it matters."""
+        return max((events for _, events in self.occasions), key=len, default=())
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,11 @@ def witnesses(program: Program, cache: Cache | None) -> Witnesses:
     return {**known, **new}
 
 
+def still(program: Program, told: Witnesses) -> Witnesses:
+    """Those conversations that are what is told of them in this program too."""
+    return _Player(program, observer(program)).confirmed(told)
+
+
 def _goals(program: Program) -> dict[OccasionKey, Goal]:
     return {
         (requirement.name, occasion.number): goal_of(program, occasion.probe)

@@ -108,12 +108,12 @@ def _result(loaded: Loaded, result: Result) -> Json:
         "searched": result.searched,
     }
     match result.verdict:
-        case Proved(invariants, witness):
+        case Proved(invariants) as proof:
             proofs: list[Json] = [
                 {"case": i.case, "invariant": i.text, "over": list(i.columns), "beside": list(i.beside)}
                 for i in invariants
             ]
-            found |= {"invariants": proofs, "witness": [event_json(program, event) for event in witness]}
+            found |= {"invariants": proofs, "witness": [event_json(program, event) for event in proof.witness]}
         case Refuted(events, outcomes):
             played = transcript(program, events, outcomes, result.name, form_of(loaded, result.name))
             steps: list[Json] = [

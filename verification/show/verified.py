@@ -42,7 +42,7 @@ def _verdict(program: Program, name: str, result: Mapping[str, Json]) -> Verdict
     match result.get("verdict"):
         case "proved":
             proofs = tuple(_invariant(_object(i, "an invariant")) for i in _list(result.get("invariants"), name))
-            return Proved(proofs, _events(program, result.get("witness"), name))
+            return Proved(proofs, ((0, _events(program, result.get("witness"), name)),))
         case "refuted":
             events = _events(program, result.get("conversation"), name)
             played = replayed(program, events, name)
