@@ -2,9 +2,9 @@
 
 `python bench/verify.py [RULESxREQUIREMENTS…]`, or all sizes. The policies are those of `verify_policies.py`, regular
 and irregular, as they are and with seeded faults. Each is proved in a process of its own, with an empty cache, and
-then once more with one rule changed. The peers are Spacer, Z3's engine, and cvc5, given the exact steps with every
-column of the state, as horn clauses, for one requirement of each form (their time limit is below). Writes
-`bench/out/verify.json`.
+then once more with one rule changed: by that process, which has the proofs (as `--watch` does), and with the cache
+alone. The peers are Spacer, Z3's engine, and cvc5, given the exact steps with every column of the state, as horn
+clauses, for one requirement of each form (their time limit is below). Writes `bench/out/verify.json`.
 """
 
 import json
@@ -33,8 +33,9 @@ from charter.verification.prove.cache import Cache
 from charter.verification.prove.facts import Facts
 from charter.verification.prove.horn import clauses
 from charter.verification.prove.machine import Machine, goals_of
-from charter.verification.prove.prove import Settings, prove
+from charter.verification.prove.prove import Settings, proved, subject_of
 from charter.verification.prove.solver import Unclear, reaches
+from charter.verification.prove.standing import Standing
 from charter.verification.prove.verdicts import Result
 from charter.verification.show.report import word
 from charter.verification.workers import Failed, Limits, worked
@@ -81,26 +82,48 @@ def measured(setting: Setting) -> dict[str, Any]:
     text = setting.text()
     with tempfile.TemporaryDirectory() as folder:
         cache = Cache(Path(folder), lambda said: print(said, file=sys.stderr))
-        cold = _proved(text, cache)
-        edited = _proved(_edited(text), cache)
+        cold, standing = _proved(text, cache)
+        watched = _watched(standing, _edited(text))
+        edited, _ = _proved(_edited(text), cache)
     memory = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     peers = {} if setting.faulty else _peers(_program(text))
-    return {**asdict(setting), "cold": cold, "edited": edited, "largest_process_mb": memory // 1024, "peers": peers}
+    return {
+        **asdict(setting),
+        "cold": cold,
+        "watched": watched,
+        "edited": edited,
+        "largest_process_mb": memory // 1024,
+        "peers": peers,
+    }
 
 
-def _proved(text: str, cache: Cache) -> dict[str, Any]:
-    """Seconds of the wall and of computing for all verdicts; how many of each; the median for each form."""
+def _watched(standing: Standing, text: str) -> dict[str, Any]:
+    """Seconds of the wall and of computing until it is seen that the proofs stand for an edited policy, or not."""
     program = _program(text)
     began, computed = time.perf_counter(), _computed()
-    results = list(prove(program, Settings(cache=cache)))
-    return {
-        "seconds": round(time.perf_counter() - began, 2),
+    stands = standing.of(program, Settings())
+    return {"seconds": _since(began), "cpu_seconds": round(_computed() - computed, 2), "stands": stands}
+
+
+def _proved(text: str, cache: Cache) -> tuple[dict[str, Any], Standing]:
+    """Seconds of the wall and of computing for all verdicts; how many of each; the median for each form."""
+    program, settings = _program(text), Settings(cache=cache)
+    began, computed = time.perf_counter(), _computed()
+    subject = subject_of(program, settings)
+    results = list(proved(subject, settings.limits))
+    found = {
+        "seconds": _since(began),
         "cpu_seconds": round(_computed() - computed, 2),
         "searched": sum(result.searched for result in results),
         "verdicts": {kind: sum(word(r.verdict) == kind for r in results) for kind in ("proved", "refuted", "unknown")},
         "forms": {form: _median(each.seconds for each in some) for form, some in _forms(results).items()},
         "slowest_refutation": max((r.seconds for r in results if word(r.verdict) == "refuted"), default=None),
     }
+    return found, Standing.after(subject, results)
+
+
+def _since(began: float) -> float:
+    return round(time.perf_counter() - began, 2)
 
 
 def _peers(program: Program) -> dict[str, dict[str, float | str]]:
@@ -185,15 +208,15 @@ def _median(values: Iterable[float]) -> float:
 
 def _print(row: dict[str, Any], *, first: bool) -> None:
     if first:
-        print("policy                              cold s   CPU s  edit s   CPU s  worked on  MB     verdicts")
+        print("policy                              cold s   CPU s watch s  edit s   CPU s  worked on  MB     verdicts")
     size = f"{row['rules']} x {row['requirements']}"
     shape = ("irregular" if row["irregular"] else "regular") + (", faults" if row["faulty"] else "")
     cold, edited = row["cold"], row["edited"]
     verdicts = ", ".join(f"{count} {kind}" for kind, count in cold["verdicts"].items() if count)
     print(
-        f"{size:<12} {shape:<20} {cold['seconds']:>9} {cold['cpu_seconds']:>7} {edited['seconds']:>7}"
-        f" {edited['cpu_seconds']:>7} {edited['searched']:>4} of {cold['searched']:<4} {row['largest_process_mb']:>5}"
-        f"  {verdicts}",
+        f"{size:<12} {shape:<20} {cold['seconds']:>9} {cold['cpu_seconds']:>7} {row['watched']['seconds']:>7}"
+        f" {edited['seconds']:>7} {edited['cpu_seconds']:>7} {edited['searched']:>4} of {cold['searched']:<4}"
+        f" {row['largest_process_mb']:>5}  {verdicts}",
         flush=True,
     )
     for form, median in cold["forms"].items():

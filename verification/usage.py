@@ -33,12 +33,17 @@ def policies(paths: tuple[Path, ...], *, twice: bool = False) -> list[tuple[Path
     found = [(path, load(path)) for path in paths]
     rejected = [(path, each) for path, each in found if isinstance(each, Rejected)]
     for path, each in rejected:
-        for diagnostic in each.diagnostics:
-            click.echo(render(diagnostic, each.sources) + "\n", err=True)
-        click.echo(f"{path}: {len(each.diagnostics)} mistake{'s' * (len(each.diagnostics) > 1)}", err=True)
+        tell(path, each)
     if rejected:
         sys.exit(WRONG)
     return [(path, each) for path, each in found if isinstance(each, Loaded)]
+
+
+def tell(path: Path, rejected: Rejected) -> None:
+    """Says all that is wrong with the policy at a path."""
+    for diagnostic in rejected.diagnostics:
+        click.echo(render(diagnostic, rejected.sources) + "\n", err=True)
+    click.echo(f"{path}: {len(rejected.diagnostics)} mistake{'s' * (len(rejected.diagnostics) > 1)}", err=True)
 
 
 def files_of(loadeds: Iterable[tuple[Path, Loaded]]) -> Iterator[Path]:

@@ -1,15 +1,21 @@
 """What stands of proofs after an edit is seen at once, and nothing is said to stand that does not."""
 
+import signal
+import subprocess
+import sys
+import time
 from functools import cache
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from charter.cli import main
 from charter.dsl.load import Loaded, load, load_text
 from charter.dsl.program import Program
 from charter.verification.mutate.mutants import Refused, compiled, mutants
-from charter.verification.prove.prove import Settings, prove, proved, subject_of
-from charter.verification.prove.standing import Standing
+from charter.verification.prove.prove import Settings, prove
+from charter.verification.prove.standing import Standing, standing_of
 from charter.verification.prove.verdicts import Proved
 
 ROOT = Path(__file__).parent.parent.parent
@@ -27,9 +33,7 @@ def loaded(path: Path) -> Loaded:
 @cache
 def standing(path: Path) -> Standing:
     """What is proved of it."""
-    subject = subject_of(loaded(path).program, Settings())
-    verdicts = {result.name: result.verdict for result in proved(subject, Settings().limits)}
-    return Standing(subject, {name: found for name, found in verdicts.items() if isinstance(found, Proved)})
+    return standing_of(loaded(path).program, Settings())
 
 
 def stands(program: Program, path: Path = SMALL) -> bool:
@@ -67,3 +71,42 @@ def test_more_than_rules_is_worked_on_from_the_start(old: str, new: str) -> None
     other = load_text(text.replace(old, new))
     assert isinstance(other, Loaded)
     assert not stands(other.program)
+
+
+def test_a_policy_is_proved_again_whenever_it_is_written(tmp_path: Path) -> None:
+    policy, said = tmp_path / "policy.charter", tmp_path / "said"
+    text = SMALL.read_text(encoding="utf-8")
+
+    def waited(for_: str, times: int) -> None:
+        until = time.monotonic() + 120
+        while said.read_text(encoding="utf-8").count(for_) < times:
+            assert time.monotonic() < until, said.read_text(encoding="utf-8")
+            time.sleep(0.05)
+
+    def wrote(old: str, new: str) -> None:
+        policy.write_text(text.replace(old, new), encoding="utf-8")
+
+    wrote("", "")
+    with said.open("w", encoding="utf-8") as out:
+        command = [sys.executable, "-m", "charter", "verify", "--watch", "--no-cache", str(policy)]
+        running = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
+        waited("8 proved; 4 questions", 1)
+        wrote("known>= 0.6", "known>= 0.6  # a remark")
+        waited("all 8 still proved", 1)
+        wrote("rule lost ", "rule lost_card ")
+        waited("all 8 still proved", 2)
+        wrote("do disclose recording  say", "do say")
+        waited("refuted  recording_first", 1)
+        wrote("rule lost ", "ruel lost ")
+        waited("1 mistake", 1)
+        wrote("", "")
+        waited("8 proved; 4 questions", 2)
+        running.send_signal(signal.SIGINT)
+        assert running.wait(timeout=60) == 130
+
+
+@pytest.mark.parametrize("more", [["--json"], ["--deep"], ["--certificate", "c.json"], [str(SMALL.parent)]])
+def test_what_is_watched_is_one_policy_and_told_as_text(more: list[str]) -> None:
+    refused = CliRunner().invoke(main, ["verify", "--watch", str(SMALL), *more])
+    assert refused.exit_code == 2
+    assert "--watch" in refused.output

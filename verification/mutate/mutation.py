@@ -29,12 +29,12 @@ from charter.verification.prove.cache import Cache
 from charter.verification.prove.checks import checked
 from charter.verification.prove.facts import Facts
 from charter.verification.prove.machine import Machine, goals_of
-from charter.verification.prove.prove import Settings, prove, proved, subject_of
+from charter.verification.prove.prove import Settings, prove
 from charter.verification.prove.pursue import Missed, pursue
 from charter.verification.prove.recall import Recall
-from charter.verification.prove.standing import Standing
+from charter.verification.prove.standing import Standing, standing_of
 from charter.verification.prove.started import needing_start
-from charter.verification.prove.verdicts import Proved, Refuted, Result, Unknown, Vacuous
+from charter.verification.prove.verdicts import Refuted, Result, Unknown, Vacuous
 from charter.verification.workers import worked
 
 ENOUGH = 3  # undecided proofs of a mutant, after which no more are tried: each may take as long as it is given
@@ -82,19 +82,13 @@ def judged(loaded: Loaded, chosen: Iterable[Mutant], effort: Effort) -> Iterator
     """The fate of each of these mutants. What is proved of the policy itself is a hint for each of them."""
     with TemporaryDirectory() as folder:
         cache = Cache(Path(folder), lambda _: None)
-        standing = None if effort.only_fuzzed else _standing(loaded.program, replace(effort.proving, cache=cache))
+        proving = replace(effort.proving, cache=cache)
+        standing = None if effort.only_fuzzed else standing_of(loaded.program, proving)
         names = {goal.name for goal in goals_of(loaded.program)} if standing is None else set(standing.proved)
-        each = replace(effort, proving=replace(effort.proving, cache=replace(cache, frozen=True)))
+        each = replace(effort, proving=replace(proving, cache=replace(cache, frozen=True)))
         for mutant in chosen:
             fate, by = _fate(loaded, mutant, standing, names, each)
             yield Judged(mutant, fate, by)
-
-
-def _standing(program: Program, settings: Settings) -> Standing:
-    """What is proved of the policy."""
-    subject = subject_of(program, settings)
-    verdicts = {result.name: result.verdict for result in proved(subject, settings.limits)}
-    return Standing(subject, {name: found for name, found in verdicts.items() if isinstance(found, Proved)})
 
 
 def summary(found: Sequence[Judged]) -> str:
@@ -122,7 +116,7 @@ def _fate(
     if not apart and not isinstance(equivalence_within(effort.proving.limits, loaded.program, program), Unshown):
         return Fate.EQUIVALENT, "proved to act alike"
     noticed = _noticed(loaded, program)
-    if _stands(standing, program, effort.proving):
+    if standing.of(program, effort.proving):
         return Fate.SURVIVING, f"everything is proved; {noticed}"
     undecided: list[str] = []
     for result in prove(program, effort.proving):
@@ -135,11 +129,6 @@ def _fate(
     if undecided:
         return Fate.UNKNOWN, f"not decided: {', '.join(undecided)}; {noticed}"
     return Fate.SURVIVING, f"everything is proved; {noticed}"
-
-
-def _stands(standing: Standing, program: Program, settings: Settings) -> bool:
-    """Whether the proofs of the policy stand for the mutant, as far as is seen at once."""
-    return any(found is True for _, found in worked((program,), lambda p: standing.of(p, settings), settings.limits))
 
 
 def _noticed(loaded: Loaded, program: Program) -> str:

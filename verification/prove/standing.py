@@ -5,7 +5,7 @@ the invariants are shown again for the kinds that changed, and for these only. N
 asks has the proofs from the prover.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from charter.dsl.program import STEP_CHECKS, Clause, EventKind, Program
@@ -17,11 +17,12 @@ from charter.verification.prove.hints import confirmed
 from charter.verification.prove.inductive import inductive
 from charter.verification.prove.invariants import FACTS
 from charter.verification.prove.machine import Goal, Machine, goals_of
-from charter.verification.prove.prove import Settings, Subject
+from charter.verification.prove.prove import Settings, Subject, proved, subject_of
 from charter.verification.prove.pursue import Budget, Holds
 from charter.verification.prove.started import needing_start_among
-from charter.verification.prove.verdicts import Invariant, Proved
+from charter.verification.prove.verdicts import Invariant, Proved, Result
 from charter.verification.prove.witnesses import still, witnesses
+from charter.verification.workers import worked
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,18 @@ class Standing:
     subject: Subject
     proved: Mapping[str, Proved]
 
+    @classmethod
+    def after(cls, subject: Subject, results: Iterable[Result]) -> "Standing":
+        """With those of the results that are proofs."""
+        verdicts = {result.name: result.verdict for result in results}
+        return cls(subject, {name: found for name, found in verdicts.items() if isinstance(found, Proved)})
+
     def of(self, program: Program, settings: Settings) -> bool:
         """Whether all of it is proved of this program too; False also where that is not seen at once."""
+        asked = worked((program,), lambda program: self._of(program, settings), settings.limits)
+        return any(found is True for _, found in asked)
+
+    def _of(self, program: Program, settings: Settings) -> bool:
         changed = _changed(self.subject.program, program)
         if changed is None:
             return False
@@ -70,12 +81,18 @@ class Standing:
         )
 
     def _matters(self, program: Program, changed: frozenset[EventKind]) -> bool:
-        """Whether the conversations in which requirements matter are still that, as those without a changed kind are, or
-        others are come across."""
+        """Whether the conversations in which requirements matter still are that, as those without a changed kind are,
+        or others are come across."""
         told = {(name, number): events for name, proof in self.proved.items() for number, events in proof.occasions}
         touched = {key: events for key, events in told.items() if any(event.kind in changed for event in events)}
         lost = touched.keys() - still(program, touched).keys() if touched else set()
         return not lost or lost <= witnesses(program, None).keys()
+
+
+def standing_of(program: Program, settings: Settings) -> Standing:
+    """What is proved of a program from the start."""
+    subject = subject_of(program, settings)
+    return Standing.after(subject, proved(subject, settings.limits))
 
 
 def _kept(machine: Machine, program: Program, goal: Goal, codes: Codes, budget: Budget, by: Invariant) -> bool:

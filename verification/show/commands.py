@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -22,10 +23,12 @@ from charter.verification.prove.invariants import certified
 from charter.verification.prove.machine import goals_of
 from charter.verification.prove.prove import Settings, Subject, subject_of
 from charter.verification.prove.prove import proved as proved_of
+from charter.verification.prove.standing import Standing
 from charter.verification.prove.verdicts import Result
 from charter.verification.show.junit import to_junit
 from charter.verification.show.report import exit_code, summary, text, to_json_report
 from charter.verification.show.sarif import to_sarif
+from charter.verification.show.watch import watch
 from charter.verification.usage import Seconds, files_of, policies
 from charter.verification.workers import Limits
 
@@ -52,6 +55,7 @@ NO_CACHE = click.option("--no-cache", is_flag=True, help="Remember nothing, and 
 @click.option(
     "--deep", is_flag=True, help="Also show that every rule can fire, and what agents could do but for the guards."
 )
+@click.option("--watch", "watching", is_flag=True, help="Prove again whenever a file of the one policy changes.")
 @CACHE
 @NO_CACHE
 def verify_command(
@@ -64,6 +68,7 @@ def verify_command(
     certificate: Path | None,
     why: str | None,
     deep: bool,
+    watching: bool,
     cache: Path | None,
     no_cache: bool,
 ) -> None:
@@ -74,6 +79,10 @@ def verify_command(
     if certificate is not None and len(paths) != 1:
         raise click.UsageError("a certificate is of one policy")
     settings = Settings(limits=Limits(jobs=jobs, seconds=seconds), cache=None if no_cache else remembered(cache))
+    if watching:
+        if len(paths) != 1 or as_json or sarif or junit or certificate or why or deep:
+            raise click.UsageError("--watch is of one policy, and prints text only")
+        watch(paths[0], settings, partial(_anew, settings))
     proved: list[tuple[str, Loaded, list[Result]]] = []
     more: dict[str, dict[str, Json]] = {}
     codes: list[int] = []
@@ -136,6 +145,15 @@ def verified(
     if settings.cache is not None:
         settings.cache.prune()
     return [found[name] for name in order]
+
+
+def _anew(settings: Settings, path: Path, loaded: Loaded) -> Standing | None:
+    """What `--watch` says of a policy of which nothing is known."""
+    subject = subject_of(loaded.program, settings)
+    results = verified(loaded, settings, show=_printed, subject=subject)
+    click.echo(summary(str(path), results))
+    standing = Standing.after(subject, results)
+    return standing if len(standing.proved) == len(results) else None
 
 
 def _certify(file: Path, loaded: Loaded, results: list[Result]) -> None:
