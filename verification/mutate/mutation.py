@@ -116,10 +116,11 @@ def _fate(
     if not apart and not isinstance(equivalence_within(effort.proving.limits, loaded.program, program), Unshown):
         return Fate.EQUIVALENT, "proved to act alike"
     noticed = _noticed(loaded, program)
-    if standing.of(program, effort.proving):
+    lost = standing.lost(program, effort.proving)
+    if lost == frozenset():
         return Fate.SURVIVING, f"everything is proved; {noticed}"
     undecided: list[str] = []
-    for result in prove(program, effort.proving):
+    for result in prove(program, effort.proving, first=lost or ()):
         if _is_worse(result, names):
             return Fate.KILLED, f"verify: {result.name}"
         if result.name in names and isinstance(result.verdict, Unknown):

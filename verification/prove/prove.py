@@ -1,7 +1,7 @@
 """From a program to verdicts: what holds for every policy, then each requirement, in processes that can be killed."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -75,14 +75,15 @@ def subject_of(program: Program, settings: Settings) -> Subject:
     return Subject(program, facts, machine, codes_of(program), settings.budget, Recall(settings.cache), seen)
 
 
-def prove(program: Program, settings: Settings) -> Iterator[Result]:
+def prove(program: Program, settings: Settings, first: Container[str] = ()) -> Iterator[Result]:
     """The verdicts, as they come; where a built-in check fails, nothing that depends on it is called proved."""
-    yield from proved(subject_of(program, settings), settings.limits)
+    yield from proved(subject_of(program, settings), settings.limits, first)
 
 
-def proved(subject: Subject, limits: Limits) -> Iterator[Result]:
-    """The verdicts on a program that is ready to be asked about."""
-    requirements = {requirement.name: requirement for requirement in subject.program.requirements}
+def proved(subject: Subject, limits: Limits, first: Container[str] = ()) -> Iterator[Result]:
+    """The verdicts on a program that is ready to be asked about; of these requirements `first`."""
+    ordered = sorted(subject.program.requirements, key=lambda requirement: requirement.name not in first)
+    requirements = {requirement.name: requirement for requirement in ordered}
     leaning_on = of_facts(subject.machine.graph, subject.facts.clauses)
 
     def work(name: str) -> tuple[Verdict, float, int]:

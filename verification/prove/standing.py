@@ -22,7 +22,7 @@ from charter.verification.prove.pursue import Budget, Holds
 from charter.verification.prove.started import needing_start_among
 from charter.verification.prove.verdicts import Invariant, Proved, Result
 from charter.verification.prove.witnesses import still, witnesses
-from charter.verification.workers import worked
+from charter.verification.workers import Failed, worked
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,24 +40,27 @@ class Standing:
 
     def of(self, program: Program, settings: Settings) -> bool:
         """Whether all of it is proved of this program too; False also where that is not seen at once."""
-        asked = worked((program,), lambda program: self._of(program, settings), settings.limits)
-        return any(found is True for _, found in asked)
+        return self.lost(program, settings) == frozenset()
 
-    def _of(self, program: Program, settings: Settings) -> bool:
+    def lost(self, program: Program, settings: Settings) -> frozenset[str] | None:
+        """The goals whose proofs do not stand for this program; None where that is not seen at once."""
+        asked = worked((program,), lambda program: self._lost(program, settings), settings.limits)
+        return next((found for _, found in asked if not isinstance(found, Failed)), None)
+
+    def _lost(self, program: Program, settings: Settings) -> frozenset[str] | None:
         changed = _changed(self.subject.program, program)
         if changed is None:
-            return False
+            return None
         encoder = Encoder(program, rows=settings.rows)
         needing = needing_start_among(encoder, changed)
         if needing is None or needing != self.subject.facts.needing_start.intersection(changed):
-            return False
+            return None
         facts = replace(self.subject.facts, needing_start=needing, clauses=self._clauses(encoder))
         machine, codes = Machine(encoder, goals_of(program), facts, changed), self.subject.codes.copy()
-        return (
-            set(inductive(machine, facts.clauses, codes, settings.budget.path)) == set(facts.clauses)
-            and all(self._holds(name, machine, codes, settings.budget) for name in self.proved)
-            and self._matters(program, frozenset(changed))
-        )
+        if set(inductive(machine, facts.clauses, codes, settings.budget.path)) != set(facts.clauses):
+            return None
+        lost = {name for name in self.proved if not self._holds(name, machine, codes, settings.budget)}
+        return frozenset(lost | self._not_met(program, frozenset(changed)))
 
     def _clauses(self, encoder: Encoder) -> tuple[tuple[tuple[Term, bool], ...], ...]:
         """The facts, about the columns of this encoder."""
@@ -80,13 +83,13 @@ class Standing:
             _kept(machine, program, goal, codes, budget, known[case]) for case, goal in goals.items()
         )
 
-    def _matters(self, program: Program, changed: frozenset[EventKind]) -> bool:
-        """Whether the conversations in which requirements matter still are that, as those without a changed kind are,
-        or others are come across."""
+    def _not_met(self, program: Program, changed: frozenset[EventKind]) -> set[str]:
+        """The requirements of which no conversation shows any more that they matter. Those without a changed kind still
+        do; in place of the others more are looked for."""
         told = {(name, number): events for name, proof in self.proved.items() for number, events in proof.occasions}
         touched = {key: events for key, events in told.items() if any(event.kind in changed for event in events)}
-        lost = touched.keys() - still(program, touched).keys() if touched else set()
-        return not lost or lost <= witnesses(program, None).keys()
+        gone = touched.keys() - still(program, touched).keys() if touched else set()
+        return {name for name, _ in gone - witnesses(program, None).keys()} if gone else set()
 
 
 def standing_of(program: Program, settings: Settings) -> Standing:
