@@ -210,11 +210,12 @@ def test_a_message_tells_only_of_rules_that_can_fire_and_what_they_test() -> Non
     made = program([flag, other, mood, count], [opens], {GO: [clauses]})
     kernel = RuleKernel(made)
     ((group,),) = (stratum.groups for stratum in kernel._strata.values())
-    (signals,) = (stratum.signals for stratum in kernel._strata.values())
+    (can_fire,) = (stratum.can_fire for stratum in kernel._strata.values())
 
     def numbers(**facts: Value) -> list[int]:
         state = {**made.initial, **{Variable(name): value for name, value in facts.items()}}
-        message, left = told(group, *signals(state, state, {"level": 7}, 0, set()))
+        scope = state, state, {"level": 7}, 0, set[str]()
+        message, left = told(group, can_fire(*scope), *scope)
         assert left == 0
         return [value for name, value in json.loads(message).items() if name.startswith("p")]
 
@@ -231,7 +232,7 @@ def test_the_library_decides_not_what_was_said_to_be_able_to_fire() -> None:
     made = going(clauses, [flag, mood])
     kernel = RuleKernel(made)
     ((place, stratum),) = kernel._strata.items()
-    kernel._strata = {place: replace(stratum, signals=lambda *scope: (7, stratum.signals(*scope)[1]))}
+    kernel._strata = {place: replace(stratum, can_fire=lambda *_: 7)}
     assert fired(kernel, made) == {"b"}
     assert fired(kernel, made, flag=True, mood="calm") == {"a", "c"}
 
