@@ -105,11 +105,11 @@ def _meaning(expr: Expr, shared: Shared) -> Meaning:
         case Or(parts):
             return _any([meaning(part, shared) for part in parts])
         case Compare(op, Read(variable, _, old=False), Const(value)):
-            return _compared(_COMPARISONS[op], variable, value)
+            return _compared(COMPARISONS[op], variable, value)
         case Compare(op, Read(variable, _, old=False), Its(name)) if name != "now":
-            return _compared_with_its(_COMPARISONS[op], variable, name)
+            return _compared_with_its(COMPARISONS[op], variable, name)
         case Compare(op, left, right):
-            return _both(_COMPARISONS[op], meaning(left, shared), meaning(right, shared))
+            return _both(COMPARISONS[op], meaning(left, shared), meaning(right, shared))
         case Arithmetic(op, left, right):
             return _both(_OPERATIONS[op], _number(meaning(left, shared)), _number(meaning(right, shared)))
         case Contains(bag, item):
@@ -196,7 +196,7 @@ def _word(part: str | Expr, shared: Shared) -> Callable[[Scope], str]:
     return lambda scope: spell(value(scope), type_)
 
 
-_COMPARISONS: Mapping[Comparison, Callable[[Any, Any], bool]] = {
+COMPARISONS: Mapping[Comparison, Callable[[Any, Any], bool]] = {
     Comparison.EQ: operator.eq,
     Comparison.NE: operator.ne,
     Comparison.LT: operator.lt,

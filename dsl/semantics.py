@@ -203,15 +203,24 @@ def _holding(stratum: Stratum, scope: Scope) -> list[ClauseMeaning]:
     left, final = (1 << len(stratum.guards)) - 1, scope.final
     for variable, answers in stratum.variables:
         left &= answers[final[variable]]
-    for condition, asking, yes, no in stratum.conditions:
-        if left & asking:
-            left &= yes if condition(scope) else no
+    for compare, other, variables in stratum.comparisons:
+        bound = other(scope)
+        for variable, yes, no in variables:
+            left &= yes if compare(final[variable], bound) else no
+    for condition, yes, no in stratum.conditions:
+        left &= yes if condition(scope) else no
     turns: list[int] = []
-    while left:
-        guard = stratum.guards[(left & -left).bit_length() - 1]
-        if not guard.then or all(looked_at(scope) == wanted for looked_at, wanted in guard.then):
-            turns += guard.turns
-        left &= left - 1
+    bits = f"{left:b}"[::-1]
+    place = bits.find("1")
+    while place >= 0:
+        guard = stratum.guards[place]
+        for variable, value in guard.own:
+            if final[variable] != value:
+                break
+        else:
+            if not guard.then or all(looked_at(scope) == wanted for looked_at, wanted in guard.then):
+                turns += guard.turns
+        place = bits.find("1", place + 1)
     turns.sort()
     return [stratum.clauses[turn] for turn in turns]
 
