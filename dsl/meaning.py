@@ -191,7 +191,7 @@ def _stratum(program: Program, stratum: tuple[Clause, ...], shared: Shared, acts
     )
 
 
-_MANY = 3  # guards that look at the same, from which on it is looked at once for all of them
+_MANY = 2  # guards that look at the same, from which on it is looked at once for all of them
 
 
 def _guard(own: list[Question], then: tuple[Question, ...], turns: list[int], shared: Shared) -> Guard:

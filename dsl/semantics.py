@@ -218,7 +218,10 @@ def _holding(stratum: Stratum, scope: Scope) -> list[ClauseMeaning]:
             if final[variable] != value:
                 break
         else:
-            if not guard.then or all(looked_at(scope) == wanted for looked_at, wanted in guard.then):
+            for looked_at, wanted in guard.then:
+                if looked_at(scope) != wanted:
+                    break
+            else:
                 turns += guard.turns
         place = bits.find("1", place + 1)
     turns.sort()

@@ -126,7 +126,7 @@ class RuleKernel:
         for stratum in self._strata.values():
             for group in stratum.groups:
                 for at in range(0, len(group.zeros), MESSAGE_RULES):
-                    _answers(group, group.opening + "".join(group.zeros[at : at + MESSAGE_RULES]) + "}")
+                    answers(group, group.opening + "".join(group.zeros[at : at + MESSAGE_RULES]) + "}")
 
     def _fire(
         self,
@@ -167,12 +167,9 @@ def _clauses(stratum: _Stratum, positions: Sequence[int]) -> Sequence[CompiledCl
 def _ask(group: _Group, bits: int, old: State, final: State, fields: Seen, now: int, fired: set[str]) -> list[str]:
     """The rules that fire, of those with these bits."""
     names: list[str] = []
-    try:
-        while bits:
-            message, bits = told(group, bits, old, final, fields, now, fired)
-            names += _answers(group, message)
-    except (error, MemoryError) as failure:
-        raise KernelFault(str(failure) or "the library ran out of memory") from failure
+    while bits:
+        message, bits = told(group, bits, old, final, fields, now, fired)
+        names += answers(group, message)
     return names
 
 
@@ -190,8 +187,15 @@ def told(
     return message + "}", bits
 
 
-def _answers(group: _Group, message: str) -> list[str]:
+def answers(group: _Group, message: str) -> list[str]:
     """The rules that this message fires, in order and without the sentinel, which fired last."""
+    try:
+        return _run(group, message)
+    except (error, MemoryError) as failure:
+        raise KernelFault(str(failure) or "the library ran out of memory") from failure
+
+
+def _run(group: _Group, message: str) -> list[str]:
     handle = group.handle
     status, session = assert_fact(handle, message)
     if status != 0:
