@@ -190,33 +190,29 @@ def told(
 def answers(group: _Group, message: str) -> list[str]:
     """The rules that this message fires, in order and without the sentinel, which fired last."""
     try:
-        return _run(group, message)
+        handle = group.handle
+        status, session = assert_fact(handle, message)
+        if status != 0:
+            raise KernelFault(f"a message was answered with status {status}")
+        started = start_action_for_state(handle, session)
+        if started is None:
+            raise KernelFault("a message fired nothing, not even the sentinel")
+        names: list[str] = []
+        answer = started[1]
+        for _ in range(len(group.meaning) + 1):
+            names.append(answer[2:6])
+            answer = complete_and_start_action(handle, session)
+            if answer is None:
+                break
+        else:
+            raise KernelFault("a rule fired twice")
+        if names.pop() != group.sentinel or group.sentinel in names:
+            raise KernelFault("the sentinel did not fire last, once")
+        status, _ = retract_fact(handle, _RETRACTED)
+        if status != 0:
+            raise KernelFault(f"a message was retracted with status {status}")
     except (error, MemoryError) as failure:
         raise KernelFault(str(failure) or "the library ran out of memory") from failure
-
-
-def _run(group: _Group, message: str) -> list[str]:
-    handle = group.handle
-    status, session = assert_fact(handle, message)
-    if status != 0:
-        raise KernelFault(f"a message was answered with status {status}")
-    started = start_action_for_state(handle, session)
-    if started is None:
-        raise KernelFault("a message fired nothing, not even the sentinel")
-    names: list[str] = []
-    answer = started[1]
-    for _ in range(len(group.meaning) + 1):
-        names.append(answer[2:6])
-        answer = complete_and_start_action(handle, session)
-        if answer is None:
-            break
-    else:
-        raise KernelFault("a rule fired twice")
-    if names.pop() != group.sentinel or group.sentinel in names:
-        raise KernelFault("the sentinel did not fire last, once")
-    status, _ = retract_fact(handle, _RETRACTED)
-    if status != 0:
-        raise KernelFault(f"a message was retracted with status {status}")
     return names
 
 

@@ -18,6 +18,7 @@ from programs import ANY_INT, CARD, MOOD, act, const, everything, fact, large, p
 from programs_random import random_event, random_program, random_state
 
 import charter.engine
+from charter.dsl.evaluate import Scope, evaluate
 from charter.dsl.program import (
     FALSE,
     TRUE,
@@ -181,6 +182,35 @@ def test_a_guard_with_many_ways_to_hold_fires_once() -> None:
         assert kernel.step(state, Event(GO, {}, 0)).fired == step(made, state, Event(GO, {}, 0)).fired
     everything_holds = {**made.initial, **{flag.name: True for flag in flags}}
     assert len(kernel.step(everything_holds, Event(GO, {}, 0)).fired) == 4
+
+
+def test_both_executors_find_what_one_what_two_and_what_many_rules_ask() -> None:
+    flags = [fact(f"b{i}", BOOL, False) for i in range(3)]
+    moods = [fact(f"m{i}", OptionalType(MOOD), None) for i in range(3)]
+    counts = [fact(f"n{i}", ANY_INT, 0) for i in range(3)]
+    asked: list[Expr] = [And(tuple(read(flag) for flag in flags))]
+    for rules, flag, mood, count in zip((1, 2, 4), flags, moods, counts, strict=True):
+        conditions = [read(flag), Not(read(flag)), same(read(mood), Const("calm", MOOD)), Known(read(mood))]
+        conditions += [
+            Compare(Comparison.LE, read(count), Its("level", ANY_INT)),
+            Compare(Comparison.NE, read(count), const(2)),
+        ]
+        asked += [And(tuple(conditions[j] for j in range(6) if j != i and (i + j) % 2)) for i in range(rules)]
+        asked += [And((conditions[i], conditions[-1])) for i in range(rules)]
+    opens = EventInfo(GO, (("level", ANY_INT),), Opening.OPENS, TRUE)
+    clauses = [rule(f"r{i}", guard) for i, guard in enumerate(asked)]
+    made = program([*flags, *moods, *counts], [opens], {GO: [clauses]})
+    kernel, rng, fires = RuleKernel(made), Random(7), 0
+    for _ in range(300):
+        state = {**made.initial, **{flag.name: rng.random() < 0.5 for flag in flags}}
+        state |= {mood.name: rng.choice((None, "calm", "cross")) for mood in moods}
+        state |= {count.name: rng.randrange(4) for count in counts}
+        event = Event(GO, {"level": rng.randrange(4)}, 0)
+        scope = Scope(state, state, event.fields, 0)
+        holding = tuple(f"r{i}" for i, guard in enumerate(asked) if evaluate(guard, scope))
+        assert kernel.step(state, event).fired == step(made, state, event).fired == holding
+        fires += len(holding)
+    assert fires > 1000
 
 
 def test_clauses_that_hold_in_the_same_way_share_a_rule_and_all_fire() -> None:
