@@ -185,11 +185,16 @@ def test_a_guard_with_many_ways_to_hold_fires_once() -> None:
 
 
 def test_both_executors_find_what_one_what_two_and_what_many_rules_ask() -> None:
-    flags = [fact(f"b{i}", BOOL, False) for i in range(3)]
-    moods = [fact(f"m{i}", OptionalType(MOOD), None) for i in range(3)]
-    counts = [fact(f"n{i}", ANY_INT, 0) for i in range(3)]
-    asked: list[Expr] = [And(tuple(read(flag) for flag in flags))]
-    for rules, flag, mood, count in zip((1, 2, 4), flags, moods, counts, strict=True):
+    flags = [fact(f"b{i}", BOOL, False) for i in range(4)]
+    moods = [fact(f"m{i}", OptionalType(MOOD), None) for i in range(4)]
+    counts = [fact(f"n{i}", ANY_INT, 0) for i in range(4)]
+    alone = (
+        read(flags[3]),
+        same(read(moods[3]), Const("calm", MOOD)),
+        Compare(Comparison.LT, read(counts[3]), const(3)),
+    )
+    asked: list[Expr] = [And(tuple(read(flag) for flag in flags[:3])), And(alone)]
+    for rules, flag, mood, count in zip((1, 2, 4), flags, moods, counts, strict=False):
         conditions = [read(flag), Not(read(flag)), same(read(mood), Const("calm", MOOD)), Known(read(mood))]
         conditions += [
             Compare(Comparison.LE, read(count), Its("level", ANY_INT)),
