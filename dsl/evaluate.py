@@ -29,7 +29,7 @@ from charter.dsl.program import (
     Without,
     type_of,
 )
-from charter.dsl.types import Value
+from charter.dsl.types import BoolType, Value
 from charter.dsl.values import spell
 
 
@@ -100,6 +100,8 @@ def _meaning(expr: Expr, shared: Shared) -> Meaning:
         case Not(of):
             condition = meaning(of, shared)
             return lambda scope: not condition(scope)
+        case And(parts) if len(flags := [_flag(part) for part in parts]) > 1 and None not in flags:
+            return _flags([flag for flag in flags if flag is not None])
         case And(parts):
             return _all([meaning(part, shared) for part in parts])
         case Or(parts):
@@ -149,6 +151,22 @@ def _all(conditions: list[Meaning]) -> Meaning:
         return True
 
     return holds
+
+
+def _flag(expr: Expr) -> tuple[Variable, bool] | None:
+    """A flag as it must be, if the expression is that one is set or not."""
+    match expr:
+        case Read(variable, BoolType(), old=False):
+            return variable, True
+        case Not(Read(variable, BoolType(), old=False)):
+            return variable, False
+        case _:
+            return None
+
+
+def _flags(flags: list[tuple[Variable, bool]]) -> Meaning:
+    values, wanted = operator.itemgetter(*(variable for variable, _ in flags)), tuple(flag for _, flag in flags)
+    return lambda scope: values(scope.final) == wanted
 
 
 def _any(conditions: list[Meaning]) -> Meaning:

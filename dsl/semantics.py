@@ -250,7 +250,7 @@ def _leave(program: Program, scope: Scope, fired: list[ClauseMeaning]) -> tuple[
     if not sites:
         return (), []
     first = {id(site.fixed or site): site for site in reversed(sites)}  # equal fixed acts are one object
-    sites = sorted(first.values(), key=_PLACE)
+    sites = sorted(first.values(), key=_PLACE) if len(first) > 1 else [*first.values()]
     acts = _merged([site.fixed or _act(site, scope) for site in sites])
     outside = [broken for site in sites if site.computed for broken in _outside(site, scope)]
     kinds = {act.kind for act in acts}
@@ -354,7 +354,8 @@ def _observe(
             if watch.requirement is not None and watch.broken is not None and watch.broken(scope):
                 detail = " ".join(moment).strip() if fact is None else f"at the change of {fact}"
                 broken.setdefault(watch.requirement, Broken(watch.requirement, detail))
-            values.update([(variable, value(scope)) for variable, value in watch.updates])
+            if watch.updates:
+                values.update([(variable, value(scope)) for variable, value in watch.updates])
 
     for moment in meant.before_acts[event.kind]:
         at(moment, scope)

@@ -147,14 +147,14 @@ class RuleKernel:
         beaten: list[int] = []
         for group in here.groups:
             bits = can_fire >> group.start & group.every
-            if not bits:
-                continue
-            for name in _ask(group, bits, old, final, fields, now, fired):
-                positions, firing = group.meaning[name]
-                if firing:
-                    fires += positions
-                else:
-                    beaten += positions
+            while bits:
+                message, bits = told(group, bits, old, final, fields, now, fired)
+                for name in answers(group, message):
+                    positions, firing = group.meaning[name]
+                    if firing:
+                        fires += positions
+                    else:
+                        beaten += positions
         return _clauses(here, fires), _clauses(here, beaten) if beaten else ()
 
 
@@ -162,15 +162,6 @@ def _clauses(stratum: _Stratum, positions: Sequence[int]) -> Sequence[CompiledCl
     """Each once, as one that can hold in several ways has several rules."""
     ordered = sorted(set(positions)) if len(positions) > 1 else positions
     return [stratum.clauses[i] for i in ordered]
-
-
-def _ask(group: _Group, bits: int, old: State, final: State, fields: Seen, now: int, fired: set[str]) -> list[str]:
-    """The rules that fire, of those with these bits."""
-    names: list[str] = []
-    while bits:
-        message, bits = told(group, bits, old, final, fields, now, fired)
-        names += answers(group, message)
-    return names
 
 
 def told(
