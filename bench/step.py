@@ -11,8 +11,8 @@ Peers only find the rules that fire, where the step also says what is done, judg
   not survive every size; it lets one matching rule run, and its guards compare with constants.
 
 The step was not slower than CLIPS keeping on ten kinds with equal guards at any size, on one kind with equal guards
-from 100 rules on (1.07 of it at 20), and on ten kinds with differing guards up to 100 rules. It was slower with 300 and
-1,000 rules on ten kinds whose guards differ (1.08, 1.56), and on one kind whose guards differ (1.06 to 1.42).
+from 100 rules on (1.06 of it at 20), and on ten kinds with differing guards up to 100 rules. It was slower with 300 and
+1,000 rules on ten kinds whose guards differ (1.08, 1.48), and on one kind whose guards differ (1.05 to 1.38).
 `docs/decisions/0004-which-rules-fire.md` has all numbers, and what they are made of: durable-rules alone, told what the
 kernel tells it; a step on an event without rules; CLIPS where it does not name what fired.
 

@@ -86,7 +86,7 @@ class Guard:
 class Stratum:
     """The clauses of a stratum by their guards, a bit for each, from the first up.
 
-    What many guards look at is looked at once: a variable of few values, each with the guards that it leaves; what
+    What several guards look at is looked at once: a variable of few values, each with the guards that it leaves; what
     variables are compared with, and how; or any other condition. With a comparison and a condition stand the guards
     that it leaves where it holds, and where it does not.
     """
@@ -166,10 +166,10 @@ def _stratum(program: Program, stratum: tuple[Clause, ...], shared: Shared, acts
         guards.setdefault((first, then), []).append(turn)
     looking = Counter(looked_at for first, _ in guards for looked_at, _ in first)
     every = (1 << len(guards)) - 1
-    left: dict[Expr, dict[Value, int]] = {}  # by what many look at, and what it is: the guards that go on
+    left: dict[Expr, dict[Value, int]] = {}  # by what several look at, and what it is: the guards that go on
     for place, (first, _) in enumerate(guards):
         for looked_at, wanted in first:
-            if looking[looked_at] < _MANY:
+            if looking[looked_at] == 1:
                 continue
             answers = left.setdefault(looked_at, dict.fromkeys(_few(type_of(looked_at)), every))
             for answer in answers:
@@ -178,7 +178,7 @@ def _stratum(program: Program, stratum: tuple[Clause, ...], shared: Shared, acts
     return Stratum(
         tuple(_clause(program, clause, shared, acts) for clause in stratum),
         tuple(
-            _guard([question for question in first if looking[question[0]] < _MANY], then, turns, shared)
+            _guard([question for question in first if looking[question[0]] == 1], then, turns, shared)
             for (first, then), turns in guards.items()
         ),
         tuple((read.variable, answers) for read, answers in left.items() if _is_variable(read)),
@@ -189,9 +189,6 @@ def _stratum(program: Program, stratum: tuple[Clause, ...], shared: Shared, acts
             if not _is_variable(condition) and not _is_comparison(condition)
         ),
     )
-
-
-_MANY = 2  # guards that look at the same, from which on it is looked at once for all of them
 
 
 def _guard(own: list[Question], then: tuple[Question, ...], turns: list[int], shared: Shared) -> Guard:
