@@ -29,7 +29,7 @@ from charter.dsl.program import (
     Without,
     type_of,
 )
-from charter.dsl.types import Value
+from charter.dsl.types import BoolType, Value
 from charter.dsl.values import spell
 
 
@@ -100,18 +100,20 @@ def _meaning(expr: Expr, shared: Shared) -> Meaning:
         case Not(of):
             condition = meaning(of, shared)
             return lambda scope: not condition(scope)
+        case And(parts) if len(flags := [_flag(part) for part in parts]) > 1 and None not in flags:
+            return _flags([flag for flag in flags if flag is not None])
         case And(parts):
             return _all([meaning(part, shared) for part in parts])
         case Or(parts):
             return _any([meaning(part, shared) for part in parts])
         case Compare(op, Read(variable, _, old=False), Const(value)):
-            return _compared(_COMPARISONS[op], variable, value)
+            return _compared(COMPARISONS[op], variable, value)
         case Compare(op, Read(variable, _, old=False), Its(name)) if name != "now":
-            return _compared_with_its(_COMPARISONS[op], variable, name)
+            return _compared_with_its(COMPARISONS[op], variable, name)
         case Compare(Comparison.GT, Size(Read(variable, _, old=False)), Const(0)):
             return lambda scope: bool(scope.final[variable])
         case Compare(op, left, right):
-            return _both(_COMPARISONS[op], meaning(left, shared), meaning(right, shared))
+            return _both(COMPARISONS[op], meaning(left, shared), meaning(right, shared))
         case Arithmetic(op, left, right):
             return _both(_OPERATIONS[op], _number(meaning(left, shared)), _number(meaning(right, shared)))
         case Contains(bag, item):
@@ -151,6 +153,22 @@ def _all(conditions: list[Meaning]) -> Meaning:
         return True
 
     return holds
+
+
+def _flag(expr: Expr) -> tuple[Variable, bool] | None:
+    """A flag as it must be, if the expression is that one is set or not."""
+    match expr:
+        case Read(variable, BoolType(), old=False):
+            return variable, True
+        case Not(Read(variable, BoolType(), old=False)):
+            return variable, False
+        case _:
+            return None
+
+
+def _flags(flags: list[tuple[Variable, bool]]) -> Meaning:
+    values, wanted = operator.itemgetter(*(variable for variable, _ in flags)), tuple(flag for _, flag in flags)
+    return lambda scope: values(scope.final) == wanted
 
 
 def _any(conditions: list[Meaning]) -> Meaning:
@@ -198,7 +216,7 @@ def _word(part: str | Expr, shared: Shared) -> Callable[[Scope], str]:
     return lambda scope: spell(value(scope), type_)
 
 
-_COMPARISONS: Mapping[Comparison, Callable[[Any, Any], bool]] = {
+COMPARISONS: Mapping[Comparison, Callable[[Any, Any], bool]] = {
     Comparison.EQ: operator.eq,
     Comparison.NE: operator.ne,
     Comparison.LT: operator.lt,

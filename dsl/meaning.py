@@ -1,10 +1,11 @@
 """A program with its expressions as functions: what `semantics.py` walks. It is made once for each program."""
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias, TypeGuard
+from typing import Any, TypeAlias, TypeGuard
 
-from charter.dsl.evaluate import Meaning, Shared, meaning
+from charter.dsl.evaluate import COMPARISONS, Meaning, Shared, meaning
 from charter.dsl.program import (
     CHANGES,
     FALSE,
@@ -68,14 +69,16 @@ class ClauseMeaning:
 
 
 Question: TypeAlias = tuple[Expr, Value]  # what to look at, and what it must be
+Compared: TypeAlias = tuple[Callable[[Any, Any], bool], Meaning, tuple[tuple[Variable, int, int], ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """Where in the stratum the clauses with a guard stand, and its conditions that have a value only where those before
-    them hold."""
+    """Where in the stratum the clauses with a guard stand, and what is left to ask where the stratum leaves it: what
+    variables must be, and then other conditions, of which some have a value only where those before them hold."""
 
     turns: list[int]
+    own: tuple[tuple[Variable, Value], ...]
     then: tuple[tuple[Meaning, Value], ...]
 
 
@@ -83,14 +86,16 @@ class Guard:
 class Stratum:
     """The clauses of a stratum by their guards, a bit for each, from the first up.
 
-    What several guards look at is looked at once: a variable of few values, each with the guards that it leaves, or
-    any other condition, with the guards that ask for it, those that it leaves where it holds, and where it does not.
+    What several guards look at is looked at once: a variable of few values, each with the guards that it leaves; what
+    variables are compared with, and how; or any other condition. With a comparison and a condition stand the guards
+    that it leaves where it holds, and where it does not.
     """
 
     clauses: tuple[ClauseMeaning, ...]
     guards: tuple[Guard, ...]
     variables: tuple[tuple[Variable, Mapping[Value, int]], ...]
-    conditions: tuple[tuple[Meaning, int, int, int], ...]
+    comparisons: tuple[Compared, ...]
+    conditions: tuple[tuple[Meaning, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +164,13 @@ def _stratum(program: Program, stratum: tuple[Clause, ...], shared: Shared, acts
         first = frozenset(question for question in asked if not _relies(question[0]))
         then = tuple(question for question in asked if _relies(question[0]))
         guards.setdefault((first, then), []).append(turn)
+    looking = Counter(looked_at for first, _ in guards for looked_at, _ in first)
     every = (1 << len(guards)) - 1
-    left: dict[Expr, dict[Value, int]] = {}  # by what is looked at, and what it is: the guards that go on
+    left: dict[Expr, dict[Value, int]] = {}  # by what several look at, and what it is: the guards that go on
     for place, (first, _) in enumerate(guards):
         for looked_at, wanted in first:
+            if looking[looked_at] == 1:
+                continue
             answers = left.setdefault(looked_at, dict.fromkeys(_few(type_of(looked_at)), every))
             for answer in answers:
                 if answer != wanted:
@@ -170,16 +178,36 @@ def _stratum(program: Program, stratum: tuple[Clause, ...], shared: Shared, acts
     return Stratum(
         tuple(_clause(program, clause, shared, acts) for clause in stratum),
         tuple(
-            Guard(turns, tuple((meaning(looked_at, shared), wanted) for looked_at, wanted in then))
-            for (_, then), turns in guards.items()
+            _guard([question for question in first if looking[question[0]] == 1], then, turns, shared)
+            for (first, then), turns in guards.items()
         ),
         tuple((read.variable, answers) for read, answers in left.items() if _is_variable(read)),
+        _comparisons(left, shared),
         tuple(
-            (meaning(condition, shared), every & ~(answers[True] & answers[False]), answers[True], answers[False])
+            (meaning(condition, shared), answers[True], answers[False])
             for condition, answers in left.items()
-            if not _is_variable(condition)
+            if not _is_variable(condition) and not _is_comparison(condition)
         ),
     )
+
+
+def _guard(own: list[Question], then: tuple[Question, ...], turns: list[int], shared: Shared) -> Guard:
+    return Guard(
+        turns,
+        tuple((read.variable, wanted) for read, wanted in own if _is_variable(read)),
+        tuple((meaning(looked_at, shared), wanted) for looked_at, wanted in own if not _is_variable(looked_at))
+        + tuple((meaning(looked_at, shared), wanted) for looked_at, wanted in then),
+    )
+
+
+def _comparisons(left: Mapping[Expr, Mapping[Value, int]], shared: Shared) -> tuple[Compared, ...]:
+    """Those of variables, by what they are compared with."""
+    found: dict[tuple[Comparison, Expr], list[tuple[Variable, int, int]]] = {}
+    for condition, answers in left.items():
+        match condition:
+            case Compare(op, Read(variable, _, old=False), right):
+                found.setdefault((op, right), []).append((variable, answers[True], answers[False]))
+    return tuple((COMPARISONS[op], meaning(right, shared), tuple(same)) for (op, right), same in found.items())
 
 
 def _few(type_: Type) -> tuple[Value, ...]:
@@ -198,6 +226,11 @@ def _few(type_: Type) -> tuple[Value, ...]:
 
 def _is_variable(expr: Expr) -> TypeGuard[Read]:
     return isinstance(expr, Read) and not expr.old
+
+
+def _is_comparison(expr: Expr) -> bool:
+    """Whether it compares a variable."""
+    return isinstance(expr, Compare) and _is_variable(expr.left)
 
 
 def _relies(expr: Expr) -> bool:

@@ -203,15 +203,27 @@ def _holding(stratum: Stratum, scope: Scope) -> list[ClauseMeaning]:
     left, final = (1 << len(stratum.guards)) - 1, scope.final
     for variable, answers in stratum.variables:
         left &= answers[final[variable]]
-    for condition, asking, yes, no in stratum.conditions:
-        if left & asking:
-            left &= yes if condition(scope) else no
+    for compare, other, variables in stratum.comparisons:
+        bound = other(scope)
+        for variable, yes, no in variables:
+            left &= yes if compare(final[variable], bound) else no
+    for condition, yes, no in stratum.conditions:
+        left &= yes if condition(scope) else no
     turns: list[int] = []
-    while left:
-        guard = stratum.guards[(left & -left).bit_length() - 1]
-        if not guard.then or all(looked_at(scope) == wanted for looked_at, wanted in guard.then):
-            turns += guard.turns
-        left &= left - 1
+    bits = f"{left:b}"[::-1]
+    place = bits.find("1")
+    while place >= 0:
+        guard = stratum.guards[place]
+        for variable, value in guard.own:
+            if final[variable] != value:
+                break
+        else:
+            for looked_at, wanted in guard.then:
+                if looked_at(scope) != wanted:
+                    break
+            else:
+                turns += guard.turns
+        place = bits.find("1", place + 1)
     turns.sort()
     return [stratum.clauses[turn] for turn in turns]
 
@@ -238,7 +250,7 @@ def _leave(program: Program, scope: Scope, fired: list[ClauseMeaning]) -> tuple[
     if not sites:
         return (), []
     first = {id(site.fixed or site): site for site in reversed(sites)}  # equal fixed acts are one object
-    sites = sorted(first.values(), key=_PLACE)
+    sites = sorted(first.values(), key=_PLACE) if len(first) > 1 else [*first.values()]
     acts = _merged([site.fixed or _act(site, scope) for site in sites])
     outside = [broken for site in sites if site.computed for broken in _outside(site, scope)]
     kinds = {act.kind for act in acts}
@@ -342,7 +354,8 @@ def _observe(
             if watch.requirement is not None and watch.broken is not None and watch.broken(scope):
                 detail = " ".join(moment).strip() if fact is None else f"at the change of {fact}"
                 broken.setdefault(watch.requirement, Broken(watch.requirement, detail))
-            values.update([(variable, value(scope)) for variable, value in watch.updates])
+            if watch.updates:
+                values.update([(variable, value(scope)) for variable, value in watch.updates])
 
     for moment in meant.before_acts[event.kind]:
         at(moment, scope)

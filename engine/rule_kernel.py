@@ -6,12 +6,11 @@ timers. A group of rules has run to quiescence if its sentinel fired last, once;
 """
 
 import multiprocessing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from operator import itemgetter
 from signal import SIG_BLOCK, SIG_SETMASK, SIGINT, pthread_sigmask
-from typing import Any, NamedTuple
+from typing import Any
 
 from durable_rules_engine import (
     assert_fact,
@@ -32,13 +31,12 @@ from charter.engine.rule_kernel_groups import (
     Group,
     Loaded,
     Place,
-    Rule,
-    Signal,
+    digits,
     groups_of,
     property_name,
     rulesets,
 )
-from charter.engine.rule_kernel_signals import Signals, computed, signals_of
+from charter.engine.rule_kernel_signals import CanFire, Told, computed
 
 _RETRACTED = '{"sid":1,"id":1}'
 
@@ -83,40 +81,31 @@ def _try(program: Program, sender: Any) -> None:
         sender.send(None)
 
 
-class _Part(NamedTuple):
-    """What a rule adds to a message: a form for the numbers that `picked` picks. `full` is what comes of it where they
-    are those that let the rule fire."""
-
-    picked: Callable[[tuple[int, ...]], Any]
-    firing: Any
-    full: str
-    form: str
-
-
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """A group, loaded: how its messages begin, and what the names that answer mean.
+    """A group, loaded: how its messages begin, what they tell of each rule, and what the names that answer mean.
 
-    `start` is the bit of its first rule in the stratum; `parts` are by the bit that a rule has from there.
+    `start` is the bit of its first rule in the stratum; `told` are by the bit that a rule has from there. `zeros` are
+    what is told of rules where all that they test is 0.
     """
 
     handle: int
     start: int
     every: int
     opening: str
-    parts: Mapping[int, _Part]
+    told: Mapping[int, Told]
+    zeros: tuple[str, ...]
     meaning: Mapping[str, tuple[tuple[int, ...], bool]]
     sentinel: str
 
 
 @dataclass(frozen=True, slots=True)
 class _Stratum:
-    """The clauses of a stratum, its groups, and what computes their signals, of which there are `count`."""
+    """The clauses of a stratum, its groups, and what computes which of their rules can fire."""
 
     clauses: tuple[CompiledClause, ...]
     groups: tuple[_Group, ...]
-    signals: Signals
-    count: int
+    can_fire: CanFire
 
 
 class RuleKernel:
@@ -136,7 +125,8 @@ class RuleKernel:
         """Tells the library of every rule once, with every signal 0; raises `KernelFault` if it does not answer."""
         for stratum in self._strata.values():
             for group in stratum.groups:
-                _ask(group, group.every, (0,) * stratum.count)
+                for at in range(0, len(group.zeros), MESSAGE_RULES):
+                    answers(group, group.opening + "".join(group.zeros[at : at + MESSAGE_RULES]) + "}")
 
     def _fire(
         self,
@@ -150,21 +140,21 @@ class RuleKernel:
         /,
     ) -> tuple[Sequence[CompiledClause], Sequence[CompiledClause]]:
         here = self._strata[kind, stratum]
-        can_fire, numbers = here.signals(old, final, fields, now, fired)
+        can_fire = here.can_fire(old, final, fields, now, fired)
         if not can_fire:
             return (), ()
         fires: list[int] = []
         beaten: list[int] = []
         for group in here.groups:
             bits = can_fire >> group.start & group.every
-            if not bits:
-                continue
-            for name in _ask(group, bits, numbers):
-                positions, firing = group.meaning[name]
-                if firing:
-                    fires += positions
-                else:
-                    beaten += positions
+            while bits:
+                message, bits = told(group, bits, old, final, fields, now, fired)
+                for name in answers(group, message):
+                    positions, firing = group.meaning[name]
+                    if firing:
+                        fires += positions
+                    else:
+                        beaten += positions
         return _clauses(here, fires), _clauses(here, beaten) if beaten else ()
 
 
@@ -174,54 +164,46 @@ def _clauses(stratum: _Stratum, positions: Sequence[int]) -> Sequence[CompiledCl
     return [stratum.clauses[i] for i in ordered]
 
 
-def _ask(group: _Group, bits: int, numbers: tuple[int, ...]) -> list[str]:
-    """The rules that fire, of those with these bits."""
-    names: list[str] = []
-    try:
-        while bits:
-            message, bits = told(group, bits, numbers)
-            names += _answers(group, message)
-    except (error, MemoryError) as failure:
-        raise KernelFault(str(failure) or "the library ran out of memory") from failure
-    return names
-
-
-def told(group: _Group, bits: int, numbers: tuple[int, ...]) -> tuple[str, int]:
+def told(
+    group: _Group, bits: int, old: State, final: State, fields: Seen, now: int, fired: set[str]
+) -> tuple[str, int]:
     """A message that tells of the first rules with these bits, and the bits of the others."""
     message = group.opening
     for _ in range(MESSAGE_RULES):
-        picked, firing, full, form = group.parts[bits & -bits]
-        found = picked(numbers)
-        message += full if found == firing else form % found
-        bits &= bits - 1
+        bit = bits & -bits
+        message += group.told[bit](old, final, fields, now, fired)
+        bits ^= bit
         if not bits:
             break
     return message + "}", bits
 
 
-def _answers(group: _Group, message: str) -> list[str]:
+def answers(group: _Group, message: str) -> list[str]:
     """The rules that this message fires, in order and without the sentinel, which fired last."""
-    handle = group.handle
-    status, session = assert_fact(handle, message)
-    if status != 0:
-        raise KernelFault(f"a message was answered with status {status}")
-    started = start_action_for_state(handle, session)
-    if started is None:
-        raise KernelFault("a message fired nothing, not even the sentinel")
-    names: list[str] = []
-    answer = started[1]
-    for _ in range(len(group.meaning) + 1):
-        names.append(answer[2:6])
-        answer = complete_and_start_action(handle, session)
-        if answer is None:
-            break
-    else:
-        raise KernelFault("a rule fired twice")
-    if names.pop() != group.sentinel or group.sentinel in names:
-        raise KernelFault("the sentinel did not fire last, once")
-    status, _ = retract_fact(handle, _RETRACTED)
-    if status != 0:
-        raise KernelFault(f"a message was retracted with status {status}")
+    try:
+        handle = group.handle
+        status, session = assert_fact(handle, message)
+        if status != 0:
+            raise KernelFault(f"a message was answered with status {status}")
+        started = start_action_for_state(handle, session)
+        if started is None:
+            raise KernelFault("a message fired nothing, not even the sentinel")
+        names: list[str] = []
+        answer = started[1]
+        for _ in range(len(group.meaning) + 1):
+            names.append(answer[2:6])
+            answer = complete_and_start_action(handle, session)
+            if answer is None:
+                break
+        else:
+            raise KernelFault("a rule fired twice")
+        if names.pop() != group.sentinel or group.sentinel in names:
+            raise KernelFault("the sentinel did not fire last, once")
+        status, _ = retract_fact(handle, _RETRACTED)
+        if status != 0:
+            raise KernelFault(f"a message was retracted with status {status}")
+    except (error, MemoryError) as failure:
+        raise KernelFault(str(failure) or "the library ran out of memory") from failure
     return names
 
 
@@ -239,33 +221,27 @@ def _loaded(program: Program, evaluator: Evaluator) -> Mapping[Place, _Stratum]:
     standing = iter(places)
     loaded = {}
     for (kind, number), stratum in grouped.items():
-        index = {signal: i for i, signal in enumerate(signals_of(stratum))}
-        starts = accumulate((len(group) for group in stratum), initial=0)
+        can_fire, telling = names[kind, number]
+        starts = [*accumulate((len(group) for group in stratum), initial=0)]
         loaded[kind, number] = _Stratum(
             clauses=evaluator.kinds[kind].strata[number],
-            groups=tuple(_group(group, next(standing), next(starts), handles, index) for group in stratum),
-            signals=functions[names[kind, number]],
-            count=len(index),
+            groups=tuple(
+                _group(group, next(standing), start, handles, [functions[name] for name in telling[start:]])
+                for group, start in zip(stratum, starts, strict=False)
+            ),
+            can_fire=functions[can_fire],
         )
     return loaded
 
 
-def _group(group: Group, at: Loaded, start: int, handles: Sequence[int], index: Mapping[Signal, int]) -> _Group:
+def _group(group: Group, at: Loaded, start: int, handles: Sequence[int], telling: Iterable[Told]) -> _Group:
     return _Group(
         handle=handles[at.ruleset],
         start=start,
         every=(1 << len(group)) - 1,
         opening=f'{{"sid":1,"id":1,"{GATE}":{at.gate}',
-        parts={1 << i: _part(rule, f',"{property_name(i)}":1', index) for i, rule in enumerate(group)},
+        told={1 << i: told for i, (_, told) in enumerate(zip(group, telling, strict=False))},
+        zeros=tuple(f',"{property_name(i)}":{digits([0] * len(rule.leaf))}' for i, rule in enumerate(group)),
         meaning={name: (rule.positions, rule.fires) for name, rule in zip(at.names, group, strict=True)},
         sentinel=at.sentinel,
     )
-
-
-def _part(rule: Rule, opening: str, index: Mapping[Signal, int]) -> _Part:
-    form = opening + "%d" * len(rule.leaf)
-    firing = tuple(number for _, number in rule.leaf)
-    if len(rule.leaf) == 0:
-        return _Part(lambda _: (), firing, form, form)
-    picked = itemgetter(*(index[signal] for signal, _ in rule.leaf))  # of one place it picks the number itself
-    return _Part(picked, firing if len(firing) > 1 else firing[0], form % firing, form)

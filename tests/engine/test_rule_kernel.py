@@ -18,6 +18,7 @@ from programs import ANY_INT, CARD, MOOD, act, const, everything, fact, large, p
 from programs_random import random_event, random_program, random_state
 
 import charter.engine
+from charter.dsl.evaluate import Scope, evaluate
 from charter.dsl.program import (
     FALSE,
     TRUE,
@@ -183,6 +184,40 @@ def test_a_guard_with_many_ways_to_hold_fires_once() -> None:
     assert len(kernel.step(everything_holds, Event(GO, {}, 0)).fired) == 4
 
 
+def test_both_executors_find_what_one_what_two_and_what_many_rules_ask() -> None:
+    flags = [fact(f"b{i}", BOOL, False) for i in range(4)]
+    moods = [fact(f"m{i}", OptionalType(MOOD), None) for i in range(4)]
+    counts = [fact(f"n{i}", ANY_INT, 0) for i in range(4)]
+    alone = (
+        read(flags[3]),
+        same(read(moods[3]), Const("calm", MOOD)),
+        Compare(Comparison.LT, read(counts[3]), const(3)),
+    )
+    asked: list[Expr] = [And(tuple(read(flag) for flag in flags[:3])), And(alone)]
+    for rules, flag, mood, count in zip((1, 2, 4), flags, moods, counts, strict=False):
+        conditions = [read(flag), Not(read(flag)), same(read(mood), Const("calm", MOOD)), Known(read(mood))]
+        conditions += [
+            Compare(Comparison.LE, read(count), Its("level", ANY_INT)),
+            Compare(Comparison.NE, read(count), const(2)),
+        ]
+        asked += [And(tuple(conditions[j] for j in range(6) if j != i and (i + j) % 2)) for i in range(rules)]
+        asked += [And((conditions[i], conditions[-1])) for i in range(rules)]
+    opens = EventInfo(GO, (("level", ANY_INT),), Opening.OPENS, TRUE)
+    clauses = [rule(f"r{i}", guard) for i, guard in enumerate(asked)]
+    made = program([*flags, *moods, *counts], [opens], {GO: [clauses]})
+    kernel, rng, fires = RuleKernel(made), Random(7), 0
+    for _ in range(300):
+        state = {**made.initial, **{flag.name: rng.random() < 0.5 for flag in flags}}
+        state |= {mood.name: rng.choice((None, "calm", "cross")) for mood in moods}
+        state |= {count.name: rng.randrange(4) for count in counts}
+        event = Event(GO, {"level": rng.randrange(4)}, 0)
+        scope = Scope(state, state, event.fields, 0)
+        holding = tuple(f"r{i}" for i, guard in enumerate(asked) if evaluate(guard, scope))
+        assert kernel.step(state, event).fired == step(made, state, event).fired == holding
+        fires += len(holding)
+    assert fires > 1000
+
+
 def test_clauses_that_hold_in_the_same_way_share_a_rule_and_all_fire() -> None:
     first, second = fact("first", BOOL, False), fact("second", BOOL, False)
     both, turned = And((read(first), read(second))), And((read(second), read(first)))
@@ -210,11 +245,12 @@ def test_a_message_tells_only_of_rules_that_can_fire_and_what_they_test() -> Non
     made = program([flag, other, mood, count], [opens], {GO: [clauses]})
     kernel = RuleKernel(made)
     ((group,),) = (stratum.groups for stratum in kernel._strata.values())
-    (signals,) = (stratum.signals for stratum in kernel._strata.values())
+    (can_fire,) = (stratum.can_fire for stratum in kernel._strata.values())
 
     def numbers(**facts: Value) -> list[int]:
         state = {**made.initial, **{Variable(name): value for name, value in facts.items()}}
-        message, left = told(group, *signals(state, state, {"level": 7}, 0, set()))
+        scope = state, state, {"level": 7}, 0, set[str]()
+        message, left = told(group, can_fire(*scope), *scope)
         assert left == 0
         return [value for name, value in json.loads(message).items() if name.startswith("p")]
 
@@ -231,7 +267,7 @@ def test_the_library_decides_not_what_was_said_to_be_able_to_fire() -> None:
     made = going(clauses, [flag, mood])
     kernel = RuleKernel(made)
     ((place, stratum),) = kernel._strata.items()
-    kernel._strata = {place: replace(stratum, signals=lambda *scope: (7, stratum.signals(*scope)[1]))}
+    kernel._strata = {place: replace(stratum, can_fire=lambda *_: 7)}
     assert fired(kernel, made) == {"b"}
     assert fired(kernel, made, flag=True, mood="calm") == {"a", "c"}
 
