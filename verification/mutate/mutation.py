@@ -112,13 +112,13 @@ def _fate(
         return Fate.KILLED, f"verify: {refuted}"
     if standing is None:
         return Fate.UNKNOWN, "fuzzing does not break it"
-    apart = search(loaded.program, program, steps=effort.steps, seed=0, most=1).found
-    if not apart and not isinstance(equivalence_within(effort.proving.limits, loaded.program, program), Unshown):
-        return Fate.EQUIVALENT, "proved to act alike"
     noticed = _noticed(loaded, program)
+    if noticed is None and _act_alike(loaded.program, program, effort):
+        return Fate.EQUIVALENT, "proved to act alike"
+    tested = "no test fails" if noticed is None else f'the test "{noticed}" fails'
     lost = standing.lost(program, effort.proving)
     if lost == frozenset():
-        return Fate.SURVIVING, f"everything is proved; {noticed}"
+        return Fate.SURVIVING, f"everything is proved; {tested}"
     undecided: list[str] = []
     for result in prove(program, effort.proving, first=lost or ()):
         if _is_worse(result, names):
@@ -128,16 +128,23 @@ def _fate(
         if len(undecided) == ENOUGH:
             break
     if undecided:
-        return Fate.UNKNOWN, f"not decided: {', '.join(undecided)}; {noticed}"
-    return Fate.SURVIVING, f"everything is proved; {noticed}"
+        return Fate.UNKNOWN, f"not decided: {', '.join(undecided)}; {tested}"
+    return Fate.SURVIVING, f"everything is proved; {tested}"
 
 
-def _noticed(loaded: Loaded, program: Program) -> str:
-    """Which test of the policy fails of a mutant of it, and not of the policy."""
+def _noticed(loaded: Loaded, program: Program) -> str | None:
+    """The test of the policy that fails of a mutant of it, and not of the policy."""
     for test in loaded.scenarios:
         if rehearse(program, test).failures and not rehearse(loaded.program, test).failures:
-            return f'the test "{test.title}" fails'
-    return "no test fails"
+            return test.title
+    return None
+
+
+def _act_alike(program: Program, mutant: Program, effort: Effort) -> bool:
+    """Whether a mutant is proved to act as the policy does."""
+    if search(program, mutant, steps=effort.steps, seed=0, most=1).found:
+        return False
+    return not isinstance(equivalence_within(effort.proving.limits, program, mutant), Unshown)
 
 
 def _fuzzed(program: Program, steps: int) -> set[str]:
