@@ -17,6 +17,7 @@ from charter.verification.encode.terms import Graph, Sort, Term, values
 from charter.verification.generate.events import conversation, outside
 from charter.verification.generate.policies import Size, draft
 from charter.verification.prove.books import books, candidates
+from charter.verification.prove.coming import open_turn
 from charter.verification.prove.facts import Facts, Known
 from charter.verification.prove.inductive import inductive
 from charter.verification.prove.machine import Machine
@@ -72,6 +73,30 @@ def test_the_facts_of_the_shipped_policy_say_what_its_transfers_need() -> None:
         leaves = (f"escalating {queue}", False)
         assert {leaves, ("transferring", True), ("over", True)} in named
         assert {leaves, (f"tried {queue}>0", True), ("over", True)} in named
+    awaiting = {(f"calls {tool}#0", True) for tool in program.tools}
+    awaiting |= {("pending classify>0", True), ("pending keywords>0", True), ("pending fraud_score>0", True)}
+    assert {("turn open", False), ("over", True), ("transferring", True), *awaiting} in named
+
+
+def test_whether_anything_is_awaited_is_one_flag_where_a_step_leaves_that_alone() -> None:
+    graph = Graph()
+    turn, over, other, *flags = (graph.var(name, Sort.BOOL) for name in ("turn", "over", "other", "a", "b", "c"))
+    awaited = graph.or_(over, *flags)
+    opens = [((flag, False), (turn, True), (over, True)) for flag in flags]
+    while_awaited = ((turn, False), (over, True), *((flag, True) for flag in flags))
+    found = open_turn(graph, awaited, Known([while_awaited, *opens]), turn, frozenset({over}))
+    assert found is not None
+    assert found.by == {while_awaited, *opens}
+    assert found.where({}) is None  # whether it is over is not known
+    assert found.where({over: False, flags[0]: True}) is None
+    here = found.where({over: False, flags[0]: False})
+    assert here is not None
+    some = graph.or_(*flags[1:])
+    assert here.said(graph, graph.and_(other, graph.not_(some))) == graph.and_(other, graph.not_(turn))
+    assert here.said(graph, graph.or_(some, other)) == graph.or_(turn, other)
+    assert here.said(graph, flags[1]) == flags[1]
+    assert open_turn(graph, awaited, Known(opens), turn, frozenset({over})) is None
+    assert open_turn(graph, awaited, Known([while_awaited, *opens[1:]]), turn, frozenset({over})) is None
 
 
 def test_what_follows_goes_from_clause_to_clause_and_says_from_which() -> None:

@@ -216,9 +216,11 @@ class Machine:
         raw = [step.possible, step.ordered, *then.values()]
         never = replaced(self.graph, raw, self._without) | (self.never & columns)
         about = (*self._columns[TURN_OPEN], *self.mentioned(self._without_never(term) for term in raw))
-        here = self.coming(kind)
+        here, gathered = self.coming(kind), frozenset[Clause]()
+        if here.gathered is not None and self._open_turn is not None:
+            columns |= self._open_turn.here | self._open_turn.parts
+            gathered = here.gathered.by
         reasons = here.follows.reasons(columns.union(then, about))
-        gathered = frozenset() if here.gathered is None else here.gathered.by
         return reasons.union(gathered, (((flag, False),) for flag in never))
 
     def _rewritten(self, kind: EventKind) -> dict[Term, Term]:
