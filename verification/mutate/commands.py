@@ -13,7 +13,7 @@ from charter.verification.mutate.mutation import Effort, Fate, Judged, judged, s
 from charter.verification.prove.prove import Settings
 from charter.verification.show.commands import echo
 from charter.verification.show.report import place_json
-from charter.verification.usage import policies
+from charter.verification.usage import Seconds, policies
 from charter.verification.workers import Limits
 
 _STYLES = {Fate.KILLED: "quiet", Fate.EQUIVALENT: "quiet", Fate.SURVIVING: "vacuous", Fate.UNKNOWN: "unknown"}
@@ -26,6 +26,7 @@ _STYLES = {Fate.KILLED: "quiet", Fate.EQUIVALENT: "quiet", Fate.SURVIVING: "vacu
 @click.option("--steps", default=3_000, show_default=True, type=click.IntRange(0), help="Steps of fuzzing each mutant.")
 @click.option("--only-fuzzed", is_flag=True, help="Prove nothing of what fuzzing does not break.")
 @click.option("--jobs", default=2, show_default=True, type=click.IntRange(1, 64), help="How many proofs at a time.")
+@click.option("--seconds", default=60.0, show_default=True, type=Seconds(1), help="When one proof is given up.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def mutate_command(
     paths: tuple[Path, ...],
@@ -34,6 +35,7 @@ def mutate_command(
     steps: int,
     only_fuzzed: bool,
     jobs: int,
+    seconds: float,
     as_json: bool,
 ) -> None:
     """Leaves one thing after the other out of the policies at PATHS, and says of which nobody would notice.
@@ -41,7 +43,7 @@ def mutate_command(
     Exit codes: 0 whatever fuzzing breaks is refuted, 1 something of it is not, 2 a policy is wrong. What survives is
     for people to read.
     """
-    effort = Effort(steps, Settings(limits=Limits(jobs=jobs)), only_fuzzed)
+    effort = Effort(steps, Settings(limits=Limits(jobs=jobs, seconds=seconds)), only_fuzzed)
     fates: set[Fate] = set()
     reports: list[Json] = []
     for path, loaded in policies(paths):
