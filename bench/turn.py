@@ -181,7 +181,9 @@ async def measured(load: Load, at_once: int, parts: dict[str, list[int]], rate: 
 
 async def run_peer(store: str) -> list[Measured]:
     async with child(__file__, "echo", store) as peer, connected(peer.address) as channels:
-        return [await measured(echo_load(channels), at_once, {"server": [peer.pid]}) for at_once in AT_ONCE]
+        load, parts = echo_load(channels), {"server": [peer.pid]}
+        results = [await measured(load, at_once, parts) for at_once in AT_ONCE]
+        return [*results, await measured(load, AT_ONCE[-1], parts, RATE)]
 
 
 async def run_turns(folder: Path, workers: int) -> list[Measured]:
@@ -201,7 +203,7 @@ async def main() -> None:
             results[name] = await run_turns(Path(work) / str(workers), workers)
     print(f"{os.cpu_count()} cores; `others`: how many of them other processes took")
     print(
-        f"{'':26}{'at once':>8}{'a second':>10}{'p50 ms':>9}{'p99 ms':>9}{'echo / it':>11}{'others':>8}  CPU ms a call"
+        f"{'':32}{'at once':>8}{'a second':>10}{'p50 ms':>9}{'p99 ms':>9}{'echo / it':>11}{'others':>8}  CPU ms a call"
     )
     for name, rows in results.items():
         for place, row in enumerate(rows):
@@ -209,7 +211,7 @@ async def main() -> None:
             parts = ", ".join(f"{part} {ms:.2f}" for part, ms in row.cpu.items() if ms >= 0.005)
             offered = f"{name}, {row.offered:.0f}/s" if row.offered else name
             numbers = f"{row.at_once:>8}{row.per_second:>10.0f}{row.p50:>9.1f}{row.p99:>9.1f}"
-            print(f"{offered:26}{numbers}{ratio}{row.others:>8.2f}  {parts}")
+            print(f"{offered:32}{numbers}{ratio}{row.others:>8.2f}  {parts}")
     out = Path(__file__).parent / "out" / "turn.json"
     out.parent.mkdir(exist_ok=True)
     out.write_text(json.dumps({name: [asdict(row) for row in rows] for name, rows in results.items()}, indent=2) + "\n")
