@@ -22,7 +22,7 @@ from charter.v1 import conversations_pb2 as pb
 from charter.v1.conversations_pb2_grpc import ConversationsStub
 
 CONVERSATIONS = 100_000
-AT_ONCE = 100
+AT_ONCE = 40
 LOOKS = 20
 AGAIN = 100
 """How often a request is sent again at most."""

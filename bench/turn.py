@@ -39,6 +39,14 @@ ECHO = "/bench.Echo/Say"
 Call: TypeAlias = Callable[[int], Awaitable[None]]
 
 
+@dataclass(frozen=True)
+class Load:
+    """What a caller of a number does: what comes before a call and is not timed, and the call."""
+
+    prepare: Call
+    call: Call
+
+
 # --- peers -----------------------------------------------------------------------------------------------------------
 
 
@@ -63,35 +71,49 @@ async def echo(store: str) -> None:
     await server.stop(0)
 
 
-def echo_call(channels: Sequence[grpc.aio.Channel]) -> Call:
+def echo_load(channels: Sequence[grpc.aio.Channel]) -> Load:
     """Says something of the size of a turn."""
     says = [channel.unary_unary(ECHO) for channel in channels]
+
+    async def prepare(number: int) -> None:
+        pass
 
     async def call(number: int) -> None:
         await says[number % len(says)](b"x" * 120)
 
-    return call
+    return Load(prepare, call)
 
 
-def turn_call(channels: Sequence[grpc.aio.Channel]) -> Call:
-    """The next turn of a conversation of its own for every number; a new conversation after so many turns."""
+def turn_load(channels: Sequence[grpc.aio.Channel]) -> Load:
+    """The next turn of a conversation of its own for every number; after so many turns a new one is prepared.
+
+    The first ones are of different lengths, so that they do not all begin anew at once.
+    """
     stubs = [ConversationsStub(channel) for channel in channels]
     names: dict[int, tuple[str, int]] = {}
 
-    async def call(number: int) -> None:
-        stub, (name, turns) = stubs[number % len(stubs)], names.get(number, ("", TURNS))
-        if turns == TURNS:
-            name, turns = str(uuid.uuid4()), 0
+    async def prepare(number: int) -> None:
+        turns = names[number][1] if number in names else None
+        if turns in (None, TURNS):
+            names[number] = (str(uuid.uuid4()), number % TURNS if turns is None else 0)
             start = pb.Start(policy="bench", channel=pb.CHANNEL_VOICE, language="en")
-            await stub.Turn(pb.TurnRequest(conversation_id=name, request_id=str(uuid.uuid4()), start=start))
+            await turn(number, start=start)
+
+    async def call(number: int) -> None:
+        name, turns = names[number]
         names[number] = (name, turns + 1)
-        utterance = pb.Utterance(text="when are you open tomorrow?")
-        request = pb.TurnRequest(conversation_id=name, request_id=str(uuid.uuid4()), utterance=utterance)
-        answer = await stub.Turn(request, timeout=8)
+        answer = await turn(number, utterance=pb.Utterance(text="when are you open tomorrow?"))
         if [act.say.name for act in answer.acts] != ["hours"]:
             raise AssertionError(answer)
 
-    return call
+    async def turn(number: int, **event: object) -> pb.TurnResponse:
+        name, request = names[number][0], str(uuid.uuid4())
+        return await stubs[number % len(stubs)].Turn(
+            pb.TurnRequest(conversation_id=name, request_id=request, **event),  # type: ignore[arg-type]
+            timeout=8,
+        )
+
+    return Load(prepare, call)
 
 
 # --- measuring -------------------------------------------------------------------------------------------------------
@@ -111,10 +133,15 @@ class Measured:
     others: float
 
 
-async def measured(call: Call, at_once: int, parts: dict[str, list[int]], rate: float | None = None) -> Measured:
+async def measured(load: Load, at_once: int, parts: dict[str, list[int]], rate: float | None = None) -> Measured:
     """So many callers at once, each after the answer to the last; or calls at a fixed rate, spread over the callers."""
     loop, times = asyncio.get_running_loop(), list[float]()
-    await asyncio.gather(*(call(number) for number in range(at_once)))  # connections, first conversations
+
+    async def first(number: int) -> None:
+        await load.prepare(number)
+        await load.call(number)
+
+    await asyncio.gather(*map(first, range(at_once)))  # connections, first conversations
     before, own = {name: cpu(pids) for name, pids in parts.items()}, time.process_time()
     everything = machine()
     began = loop.time()
@@ -122,6 +149,7 @@ async def measured(call: Call, at_once: int, parts: dict[str, list[int]], rate: 
     async def caller(number: int) -> None:
         turn = 0
         while loop.time() - began < SECONDS:
+            await load.prepare(number)
             if rate is not None:
                 due = began + (turn * at_once + number) / rate
                 turn += 1
@@ -129,7 +157,7 @@ async def measured(call: Call, at_once: int, parts: dict[str, list[int]], rate: 
                 sent = due  # a call that could not leave in time has waited too
             else:
                 sent = loop.time()
-            await call(number)
+            await load.call(number)
             times.append((loop.time() - sent) * 1000)
 
     await asyncio.gather(*(caller(number) for number in range(at_once)))
@@ -153,15 +181,17 @@ async def measured(call: Call, at_once: int, parts: dict[str, list[int]], rate: 
 
 async def run_peer(store: str) -> list[Measured]:
     async with child(__file__, "echo", store) as peer, connected(peer.address) as channels:
-        return [await measured(echo_call(channels), at_once, {"server": [peer.pid]}) for at_once in AT_ONCE]
+        load, parts = echo_load(channels), {"server": [peer.pid]}
+        results = [await measured(load, at_once, parts) for at_once in AT_ONCE]
+        return [*results, await measured(load, AT_ONCE[-1], parts, RATE)]
 
 
 async def run_turns(folder: Path, workers: int) -> list[Measured]:
     folder.mkdir()
     async with served(folder, POLICY, workers) as at:
         parts = {"server": at.server, "agents": at.agents}
-        results = [await measured(turn_call(at.channels), at_once, parts) for at_once in AT_ONCE]
-        return [*results, await measured(turn_call(at.channels), AT_ONCE[-1], parts, RATE)]
+        results = [await measured(turn_load(at.channels), at_once, parts) for at_once in AT_ONCE]
+        return [*results, await measured(turn_load(at.channels), AT_ONCE[-1], parts, RATE)]
 
 
 async def main() -> None:
@@ -173,7 +203,7 @@ async def main() -> None:
             results[name] = await run_turns(Path(work) / str(workers), workers)
     print(f"{os.cpu_count()} cores; `others`: how many of them other processes took")
     print(
-        f"{'':26}{'at once':>8}{'a second':>10}{'p50 ms':>9}{'p99 ms':>9}{'echo / it':>11}{'others':>8}  CPU ms a call"
+        f"{'':32}{'at once':>8}{'a second':>10}{'p50 ms':>9}{'p99 ms':>9}{'echo / it':>11}{'others':>8}  CPU ms a call"
     )
     for name, rows in results.items():
         for place, row in enumerate(rows):
@@ -181,7 +211,7 @@ async def main() -> None:
             parts = ", ".join(f"{part} {ms:.2f}" for part, ms in row.cpu.items() if ms >= 0.005)
             offered = f"{name}, {row.offered:.0f}/s" if row.offered else name
             numbers = f"{row.at_once:>8}{row.per_second:>10.0f}{row.p50:>9.1f}{row.p99:>9.1f}"
-            print(f"{offered:26}{numbers}{ratio}{row.others:>8.2f}  {parts}")
+            print(f"{offered:32}{numbers}{ratio}{row.others:>8.2f}  {parts}")
     out = Path(__file__).parent / "out" / "turn.json"
     out.parent.mkdir(exist_ok=True)
     out.write_text(json.dumps({name: [asdict(row) for row in rows] for name, rows in results.items()}, indent=2) + "\n")
