@@ -154,7 +154,16 @@ def _fuzzed(program: Program, steps: int) -> set[str]:
 
 
 def _refuted(program: Program, broken: set[str], settings: Settings) -> str | None:
-    """One of what is broken that the prover refutes; None where it refutes none. It looks at nothing else."""
+    """One of what is broken that the prover refutes; None where it refutes none."""
+    at_once = _refuted_at_once(program, broken, settings)
+    if at_once is not None:
+        return at_once
+    results = prove(program, settings, first=broken)
+    return next((r.name for r in results if r.name in broken and isinstance(r.verdict, Refuted)), None)
+
+
+def _refuted_at_once(program: Program, broken: set[str], settings: Settings) -> str | None:
+    """The same without looking at anything else, nor for what is known of the policy."""
     encoder = Encoder(program)
     machine = Machine(encoder, goals_of(program), Facts(needing_start(encoder)))
 
