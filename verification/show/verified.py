@@ -42,7 +42,8 @@ def _verdict(program: Program, name: str, result: Mapping[str, Json]) -> Verdict
     match result.get("verdict"):
         case "proved":
             proofs = tuple(_invariant(_object(i, "an invariant")) for i in _list(result.get("invariants"), name))
-            return Proved(proofs, ((0, _events(program, result.get("witness"), name)),))
+            witness = _events(program, result.get("witness"), name)
+            return Proved(proofs, ((0, witness),) if witness else ())
         case "refuted":
             events = _events(program, result.get("conversation"), name)
             played = replayed(program, events, name)
