@@ -2,6 +2,7 @@
 
 import secrets
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 BEGUN = ".begun-"  # how the name of a file begins that is not whole yet
@@ -13,7 +14,7 @@ def write_whole(file: Path, text: str) -> None:
     try:
         with made.open("x", encoding="utf-8") as stream:
             stream.write(text)
-        if file.exists():
+        with suppress(FileNotFoundError):  # there is none yet, or another process has just taken it away
             made.chmod(stat.S_IMODE(file.stat().st_mode))
         made.replace(file)
     finally:

@@ -228,7 +228,7 @@ class Encoder:
         assumed = program.assumptions.get(kind)
         trusted = TRUE if assumed is None else condition(graph, assumed, before)
         order = ordered(graph, self._dues, kind, before)
-        old = self._arrived(info, self.opened(info.opening), fields, now)
+        old = self._arrived(info, self._opened_by(info.opening), fields, now)
         fired = self._fired(kind, old, fields, now)
         over = scalar(self.state[OVER])
         scope = Scope(old, fired.values, fields, now)
@@ -248,7 +248,7 @@ class Encoder:
         order = graph.and_(trusted, order)
         return Step(kind, fields, now, possible, order, old, fired, tuple(acts), broken, wanted)
 
-    def opened(self, opening: Opening) -> Mapping[Variable, Symbol]:
+    def _opened_by(self, opening: Opening) -> Mapping[Variable, Symbol]:
         """The state in which an event arrives: the turn is open, with resets where the event opens it."""
         if opening not in self._opened:
             graph = self.graph

@@ -27,7 +27,7 @@ DEEPEST = 150  # events of a conversation
 REMEMBERED = 2_000_000  # whole states
 ROOM = 1024  # places that are kept for their whole state
 OBSERVED = 16  # one step of so many is looked at for what requirements are about, besides those that show something new
-PATIENCE = 2_000  # steps without anything that is sought, besides as many as it took so far
+PATIENCE = 5_000  # steps without anything that is sought, besides as many as it took so far
 JUDGED = 20  # one conversation of so many is judged as a whole
 PAUSES = (0, 0, 0, 1, 900, 59_001, 3_600_000, 90_000_000)
 

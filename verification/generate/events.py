@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
-from itertools import chain, compress
+from itertools import chain
 from random import Random
 from types import MappingProxyType
 
@@ -50,18 +50,18 @@ Step = Callable[[Program, State, Event], Outcome]
 @dataclass(frozen=True, slots=True)
 class Outside:
     """What can come to a program from outside: how likely each kind of event is, and values that its guards mention,
-    for each type of a field. `gates`: variables with the kinds that come only where one of theirs holds anything."""
+    for each type of a field. `gates`: the kinds that come only where one of some variables holds anything."""
 
     program: Program
     weights: Mapping[EventKind, float]
     mentioned: Mapping[Type, tuple[Value, ...]]
-    gates: Mapping[Variable, tuple[EventKind, ...]]
-    free: tuple[EventKind, ...]
+    gates: Mapping[tuple[Variable, ...], tuple[EventKind, ...]]
 
     def ungated(self, state: State) -> list[EventKind]:
         """The kinds that may come in a state, for all that is seen at a glance."""
-        holding = compress(self.gates.values(), map(state.__getitem__, self.gates))
-        return [kind for kind in dict.fromkeys(chain(self.free, *holding)) if kind in self.weights]
+        holding = {name for name in chain.from_iterable(self.gates) if state[name]}
+        ungated = (kinds for gate, kinds in self.gates.items() if not gate or not holding.isdisjoint(gate))
+        return [kind for kind in chain.from_iterable(ungated) if kind in self.weights]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +78,11 @@ def outside(program: Program) -> Outside:
     weights = {kind: _weight(kind, info, program) for kind, info in program.events.items()}
     mentioned = tuple(dict.fromkeys(_mentioned((program.strata, program.requirements, program.assumptions))))
     types = {type_ for info in program.events.values() for _, field in info.fields for type_ in _within(field)}
-    gates: dict[Variable, list[EventKind]] = {}
-    free: list[EventKind] = []
+    gates: dict[tuple[Variable, ...], list[EventKind]] = {}
     for info in program.events.values():
-        lists = [gates.setdefault(name, []) for name in _gate(program, info)]
-        for kinds in lists or [free]:
-            kinds.append(info.kind)
+        gates.setdefault(_gate(program, info), []).append(info.kind)
     fitting = {type_: _fitting(type_, mentioned) for type_ in types}
-    return Outside(program, weights, fitting, {name: tuple(kinds) for name, kinds in gates.items()}, tuple(free))
+    return Outside(program, weights, fitting, {gate: tuple(kinds) for gate, kinds in gates.items()})
 
 
 def conversation(rng: Random, world: Outside, step: Step, *, length: int, hostile: float = 0.05) -> Iterator[Taken]:

@@ -104,6 +104,7 @@ class Machine:
         self._above = self._flags_above()
         self._typed = tuple(self._lower())
         self._know(facts)
+        self._rewriting: dict[EventKind, dict[Term, Term]] = {}
         self._initial: dict[Term, Term] = {}
         self._require(goals)
 
@@ -132,7 +133,6 @@ class Machine:
         self._views: dict[tuple[View, int, bool], View] = {}
         self._alike: Views = {}
         self._comes: dict[EventKind, Coming] = {}
-        self._rewriting: dict[EventKind, dict[Term, Term]] = {}
         self._after: dict[tuple[EventKind, Variable], list[Term]] = {}
 
     def _require(self, goals: Iterable[Goal]) -> None:
@@ -215,7 +215,7 @@ class Machine:
         step, then, columns = self.encoder.step(kind), self._rewritten(kind), set(columns)
         raw = [step.possible, step.ordered, *then.values()]
         never = replaced(self.graph, raw, self._without) | (self.never & columns)
-        about = (*self._columns[TURN_OPEN], *self.mentioned(self._without_never(term) for term in raw))
+        about = self.mentioned(self._without_never(term) for term in raw)
         here, gathered = self.coming(kind), frozenset[Clause]()
         if here.gathered is not None and self._open_turn is not None:
             columns |= self._open_turn.here | self._open_turn.parts
@@ -224,22 +224,17 @@ class Machine:
         return reasons.union(gathered, (((flag, False),) for flag in never))
 
     def _rewritten(self, kind: EventKind) -> dict[Term, Term]:
-        """The flags that a step may change, as far as nothing else is known, with what they are after it."""
+        """The flags that a step may change, as far as nothing is known, with what they are after it."""
         if kind not in self._rewriting:
-            final, flag = self.encoder.step(kind).wanted.final, self.graph.sort
+            final, state, flag = self.encoder.step(kind).wanted.final, self.encoder.state, self.graph.sort
             pairs = (
                 pair
-                for variable in self._touched(kind)
+                for variable in state
+                if final[variable] != state[variable]
                 for pair in zip(self._columns[variable], self.encoder.flat(variable, final[variable]), strict=True)
             )
             self._rewriting[kind] = {c: then for c, then in pairs if then != c and flag[c] is Sort.BOOL}
         return self._rewriting[kind]
-
-    def _touched(self, kind: EventKind) -> Iterator[Variable]:
-        """What a step may change; where the turn is open, it resets nothing."""
-        state, final = self.encoder.state, self.encoder.step(kind).wanted.final
-        is_open = self.coming(kind).values.get(scalar(state[TURN_OPEN]), False)
-        return (name for name in (final.changed if is_open else final) if final[name] != state[name])
 
     def _flat(self, kind: EventKind, variable: Variable, then: Symbol) -> list[Term]:
         """The columns of a variable after a step that leads to a symbol of it."""
