@@ -11,10 +11,13 @@ from jsonschema import Draft202012Validator
 from charter.dsl.load import Loaded, load, load_text
 from charter.dsl.rehearse import rehearse
 from charter.verification.prove.prove import Settings, prove
+from charter.verification.prove.pursue import Budget
 from charter.verification.prove.verdicts import Proved, Refuted, Result, Unknown, Vacuous
 from charter.verification.show.commands import verify_command
+from charter.verification.show.report import text as report
 from charter.verification.show.report import word
 from charter.verification.show.reproduce import test_block as block_of
+from charter.verification.workers import Limits
 
 ROOT = Path(__file__).parent.parent.parent
 HEADER = """
@@ -84,11 +87,11 @@ CASES = {
 }
 
 
-def results(text: str) -> dict[str, Result]:
+def results(text: str, settings: Settings = Settings()) -> dict[str, Result]:  # noqa: B008  # frozen
     """The results of a policy, by name; it must load."""
     loaded = load_text(text)
     assert isinstance(loaded, Loaded), str(loaded)
-    return {result.name: result for result in prove(loaded.program, Settings())}
+    return {result.name: result for result in prove(loaded.program, settings)}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -99,6 +102,7 @@ def test_the_verdict_is_the_one_that_can_be_read_off(name: str) -> None:
     assert word(verdict) == case.verdict, verdict
     if isinstance(verdict, Refuted):
         assert len(verdict.events) == case.events
+        assert verdict.is_shortest
         plays_as_a_test(text, verdict)
 
 
@@ -122,6 +126,19 @@ def test_two_rules_in_conflict_are_found_and_nothing_else_is_called_proved() -> 
     assert [event.kind for event in conflict.events] == ["start", "keys"]
     assert not any(isinstance(result.verdict, Proved) for name, result in found.items() if name == "it")
     assert isinstance(found["it"].verdict, Unknown)
+
+
+def test_what_is_not_decided_and_breaks_in_play_is_refuted_but_not_called_shortest() -> None:
+    text = f"{HEADER}{ASKED}require it\n  say bye only if guess.sure known>= 0.9\n"
+    found = results(text, Settings(budget=Budget(length=1), limits=Limits(seconds=60)))
+    verdict = found["it"].verdict
+    assert isinstance(verdict, Refuted)
+    assert (len(verdict.events), verdict.explored, verdict.is_shortest) == (3, 1, False)
+    plays_as_a_test(text, verdict)
+    loaded = load_text(text)
+    assert isinstance(loaded, Loaded)
+    shown = [line for _, line in report(loaded, found["it"])]
+    assert "       a shorter conversation may break it too, but none of at most 1 events" in shown
 
 
 def test_what_comes_only_after_an_incident_is_not_called_vacuous() -> None:

@@ -29,6 +29,7 @@ from charter.verification.prove.cache import Cache
 from charter.verification.prove.checks import checked
 from charter.verification.prove.facts import Facts
 from charter.verification.prove.machine import Machine, goals_of
+from charter.verification.prove.played import breaks
 from charter.verification.prove.prove import Settings, prove
 from charter.verification.prove.pursue import Missed, pursue
 from charter.verification.prove.recall import Recall
@@ -128,6 +129,9 @@ def _fate(
         if len(undecided) == ENOUGH:
             break
     if undecided:
+        broken = breaks(program).keys() & names  # to which `verify` comes, given the time
+        if broken:
+            return Fate.KILLED, f"verify: {min(broken)}"
         return Fate.UNKNOWN, f"not decided: {', '.join(undecided)}; {tested}"
     return Fate.SURVIVING, f"everything is proved; {tested}"
 

@@ -17,7 +17,7 @@ from charter.verification.prove.verdicts import Invariant, Proved, Refuted, Unkn
 
 
 def checked(machine: Machine, program: Program, name: str, budget: Budget, recall: Recall) -> Verdict:
-    """The verdict on a check of every policy: the shortest conversation of any case, or an invariant for each."""
+    """The verdict on a check of every policy: the shortest conversation found of any case, or an invariant for each."""
     codes = codes_of(program)
     proofs: list[Invariant] = []
     missed: Missed | None = None
@@ -33,7 +33,9 @@ def checked(machine: Machine, program: Program, name: str, budget: Budget, recal
             case Undecided(_, explored):
                 unclear = found if unclear is None or explored < unclear.explored else unclear
     if missed is not None:
-        return Refuted(missed.events, missed.outcomes)
+        shorter = len(missed.events) - 1
+        explored = shorter if unclear is None else min(shorter, unclear.explored)
+        return Refuted(missed.events, missed.outcomes, explored)
     if unclear is not None:
         return Unknown(unclear.why, unclear.explored)
     return Proved(tuple(proofs))

@@ -61,14 +61,14 @@ def confirmed(
             return None
         case Conversation(events):
             match replayed(program, events, goal.name):
-                case Replayed(played, outcomes) if played == events and _in_order(program, events, outcomes):
+                case Replayed(played, outcomes) if played == events and in_order(program, events, outcomes):
                     if shortest and not _is_shortest(machine, goal, columns, hint, codes, budget):
                         return None
                     return Missed(events, outcomes, hint.kept, hint.without)
             return None
 
 
-def _in_order(program: Program, events: Sequence[Event], outcomes: Sequence[Outcome]) -> bool:
+def in_order(program: Program, events: Sequence[Event], outcomes: Sequence[Outcome]) -> bool:
     """Whether events come as they can: time goes on, results are trusted, what is exhausted fails at once."""
     due: list[Event] = []
     state, now = program.initial, events[0].now

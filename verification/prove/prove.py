@@ -11,9 +11,11 @@ from charter.verification.encode.smt import Codes, codes_of
 from charter.verification.prove.books import NOTHING, books
 from charter.verification.prove.cache import Cache
 from charter.verification.prove.checks import checked
+from charter.verification.prove.conversation import Replayed
 from charter.verification.prove.facts import Clause, Facts
 from charter.verification.prove.invariants import of_facts
 from charter.verification.prove.machine import Machine, goal_of, goals_of
+from charter.verification.prove.played import Breaks, breaks
 from charter.verification.prove.pursue import Budget, Holds, Missed, Pursued, Undecided
 from charter.verification.prove.recall import Recall
 from charter.verification.prove.started import needing_start
@@ -91,17 +93,31 @@ def proved(subject: Subject, limits: Limits, first: Container[str] = ()) -> Iter
         verdict = _judged(subject, requirements[name]) if name in requirements else _checked(subject, name)
         return verdict, time.process_time() - began, subject.recall.searched  # this process does nothing else
 
-    failing = None
+    failing, played = None, None
     for part in (tuple(STEP_CHECKS), tuple(requirements)):
         for name, answer in worked(part, work, limits):
             verdict, seconds, searched = (Unknown(answer.why, 0), 0.0, 1) if isinstance(answer, Failed) else answer
             if isinstance(verdict, Proved):
                 verdict = replace(verdict, invariants=(*verdict.invariants, leaning_on))
+            if isinstance(verdict, Unknown):
+                played = _broken_by_playing(subject.program, limits) if played is None else played
+                verdict = _unless_broken(verdict, played.get(name))
             if failing is not None and isinstance(verdict, Proved):
                 verdict = Unknown(f"it holds, but only while `{failing}` does", 0)
             elif name in STEP_CHECKS and not isinstance(verdict, Proved):
                 failing = failing or name
             yield _result(name, requirements.get(name), verdict, seconds, searched)
+
+
+def _broken_by_playing(program: Program, limits: Limits) -> Breaks:
+    """In a process of its own, as all that may take long; nothing where it comes to nothing."""
+    found = (answer for _, answer in worked((program,), breaks, limits))
+    return next((answer for answer in found if not isinstance(answer, Failed)), {})
+
+
+def _unless_broken(verdict: Unknown, found: Replayed | None) -> Unknown | Refuted:
+    """Not decided, but for a conversation in which it breaks. INVARIANT: none of `explored` events does."""
+    return verdict if found is None else Refuted(found.events, found.outcomes, verdict.explored)
 
 
 def _checked(subject: Subject, name: str) -> Verdict:
@@ -111,7 +127,7 @@ def _checked(subject: Subject, name: str) -> Verdict:
 def _judged(subject: Subject, requirement: Requirement) -> Verdict:
     match subject.pursued(subject.program, requirement.name):
         case Missed(events, outcomes):
-            return Refuted(events, outcomes)
+            return Refuted(events, outcomes, len(events) - 1)
         case Undecided(why, explored):
             return Unknown(why, explored)
         case Holds(invariant, kept, without):

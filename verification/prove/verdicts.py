@@ -36,10 +36,17 @@ class Proved:
 
 @dataclass(frozen=True, slots=True)
 class Refuted:
-    """A shortest conversation whose last event breaks it, with what each event did."""
+    """A conversation whose last event breaks it, with what each event did. `explored`: no conversation of at most so
+    many events breaks it."""
 
     events: tuple[Event, ...]
     outcomes: tuple[Outcome, ...]
+    explored: int
+
+    @property
+    def is_shortest(self) -> bool:
+        """Whether no shorter conversation breaks it; else one may."""
+        return self.explored == len(self.events) - 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,9 +50,9 @@ def text(loaded: Loaded, result: Result) -> list[tuple[str, str]]:
     match result.verdict:
         case Proved():
             pass
-        case Refuted(events, outcomes):
+        case Refuted(events, outcomes) as refuted:
             lines += shown(transcript(program, events, outcomes, result.name, form_of(loaded, result.name)))
-            lines += _after(program, events, result.name)
+            lines += _after(program, refuted, result.name)
         case Vacuous(why):
             lines.append(("plain", f"  nothing can break it: {why}"))
         case Unknown(why, explored):
@@ -114,7 +114,7 @@ def _result(loaded: Loaded, result: Result) -> Json:
                 for i in invariants
             ]
             found |= {"invariants": proofs, "witness": [event_json(program, event) for event in proof.witness]}
-        case Refuted(events, outcomes):
+        case Refuted(events, outcomes, explored):
             played = transcript(program, events, outcomes, result.name, form_of(loaded, result.name))
             steps: list[Json] = [
                 {
@@ -124,7 +124,8 @@ def _result(loaded: Loaded, result: Result) -> Json:
                 }
                 for event, line in zip(events, played.lines, strict=True)
             ]
-            found |= {"why": played.why, "conversation": steps, "test": test_block(program, events, result.name)}
+            found |= {"why": played.why, "conversation": steps, "explored": explored}
+            found["test"] = test_block(program, events, result.name)
         case Vacuous(why):
             found |= {"why": why}
         case Unknown(why, explored):
@@ -158,13 +159,17 @@ def shown(played: Transcript) -> list[tuple[str, str]]:
     return [*lines, *(("refuted", f"       {line}") for line in why)]
 
 
-def _after(program: Program, events: tuple[Event, ...], goal: str) -> list[tuple[str, str]]:
+def _after(program: Program, refuted: Refuted, goal: str) -> list[tuple[str, str]]:
     """What a reader should know of a counterexample, and the test that plays it."""
+    events = refuted.events
     lines = [f"in service, nothing of event {len(events)} is done: the conversation goes to {program.fallback} instead"]
     if any(
         ANYTHING in (value if isinstance(value, tuple) else (value,)) for e in events for value in e.fields.values()
     ):
         lines.append(f"{quoted(ANYTHING)} is any text or id")
+    if not refuted.is_shortest:
+        known = f", but none of at most {refuted.explored} events" if refuted.explored else ""
+        lines.append(f"a shorter conversation may break it too{known}")
     block = test_block(program, events, goal)
     if block is None:
         lines.append("no `test` block can play it")

@@ -85,7 +85,7 @@ class _Run:
                 block = test_block(self.loaded.program, events, result.name)
                 test = f"\n\nThe test that plays it:\n\n{block}" if block else ""
                 found["message"] = {"text": f"Refuted: {played.why}.{test}"}
-                found["codeFlows"] = [self._flow(played, where)]
+                found["codeFlows"] = [self._flow(verdict, played, where)]
             case Vacuous(why):
                 where = result.span
                 found["message"] = {"text": f"Vacuous: nothing can break this, since {why}."}
@@ -97,7 +97,7 @@ class _Run:
         found["locations"] = [{"physicalLocation": self._place(where)}]
         return {**found, "properties": {"verdict": word(verdict)}}
 
-    def _flow(self, played: Transcript, broken: Span | None) -> Json:
+    def _flow(self, refuted: Refuted, played: Transcript, broken: Span | None) -> Json:
         """A location for each rule that fired, or for the event that none fires on; last, what is broken."""
         steps: list[tuple[Span | None, str]] = []
         for number, line in enumerate(played.lines, 1):
@@ -113,7 +113,7 @@ class _Run:
             for i, (span, words) in enumerate(steps, 1)
         ]
         return {
-            "message": {"text": "a shortest conversation that breaks it"},
+            "message": {"text": f"a {'shortest ' if refuted.is_shortest else ''}conversation that breaks it"},
             "threadFlows": [{"locations": locations}],
         }
 

@@ -49,12 +49,11 @@ def _verdict(program: Program, name: str, result: Mapping[str, Json]) -> Verdict
             played = replayed(program, events, name)
             if not isinstance(played, Replayed) or played.events != events:
                 raise Misfit(f"`{name}`: the conversation does not break it")
-            return Refuted(played.events, played.outcomes)
+            return Refuted(played.events, played.outcomes, _explored(result))
         case "vacuous":
             return Vacuous(_text(result, "why"))
         case "unknown":
-            explored = result.get("explored")
-            return Unknown(_text(result, "why"), explored if isinstance(explored, int) else 0)
+            return Unknown(_text(result, "why"), _explored(result))
         case other:
             raise Misfit(f"`{name}`: {other!r} is no verdict")
 
@@ -94,6 +93,13 @@ def _text(json: Mapping[str, Json], name: str) -> str:
     value = json.get(name)
     if not isinstance(value, str):
         raise Misfit(f"`{name}` is no text")
+    return value
+
+
+def _explored(json: Mapping[str, Json]) -> int:
+    value = json.get("explored")
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise Misfit("`explored` is no whole number")
     return value
 
 
