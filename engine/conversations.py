@@ -198,7 +198,7 @@ class Conversations:
         except Exception as error:
             refused = _failed(error, conversation)
         if refused and refused is not ELSEWHERE:
-            _log.warning("conversation %s cannot go on: %s", conversation, refused.detail)
+            _log.warning("conversation %s cannot go on: %s", conversation, refused.logged)
 
     async def _set_alarms(self) -> None:
         """Alarms are set for what is due before this is done the next time, whoever began it."""
@@ -292,7 +292,7 @@ class Conversations:
         """The operator knows that the store cannot be used; that is logged now and then only."""
         now = asyncio.get_running_loop().time()
         if now >= self._quiet_until:
-            _log.error("requests are refused: %s", refused.detail)
+            _log.error("requests are refused: %s", refused.logged)
             self._quiet_until = now + QUIET_SECONDS
 
 

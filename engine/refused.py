@@ -29,11 +29,18 @@ class Why(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Why a request was not carried out, for people too; `field` is the one at fault where it is one."""
+    """Why a request was not carried out, for people too; `field` is the one at fault where it is one. `cause` is for
+    the operator, and does not leave the server."""
 
     why: Why
     detail: str
     field: str = ""
+    cause: str = ""
+
+    @property
+    def logged(self) -> str:
+        """What the server's log says of it."""
+        return self.cause or self.detail
 
 
 UNKNOWN = Refused(Why.UNKNOWN, "there is no such conversation")
@@ -52,6 +59,6 @@ def refusal(error: Exception) -> Refused:
         case Tampered():
             return Refused(Why.TAMPERED, str(error))
         case StoreError():
-            return Refused(Why.STORE, str(error))
+            return Refused(Why.STORE, "the store cannot be used now", cause=str(error))
         case _:
             return BUG

@@ -79,6 +79,7 @@ async def test_a_locked_store_is_unavailable_and_the_repetition_is_taken(tmp_pat
             locked = await error(at.stub.Turn(says(name, "When are you open?", request), timeout=5))
             assert (locked.code, locked.reason) == (grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")
             assert locked.retry
+            assert locked.message == "the store cannot be used now"  # and not where it lies
             assert (await at.stub.GetConversation(pb.GetConversationRequest(conversation_id=name))).events == 1
             other.execute("ROLLBACK")
         assert await hours(at, name, request) == ["opening_hours"]
@@ -104,7 +105,8 @@ async def test_a_store_that_breaks_in_an_open_turn_is_told_in_time_and_in_the_lo
             other.execute("DROP TRIGGER full")
         (act,) = (await at.stub.Turn(says(name, "hm", request))).acts
         assert act.escalate.queue == "general"
-    assert [line.startswith("requests are refused: ") for line in caplog.messages] == [True]
+    (line,) = caplog.messages
+    assert line == f"requests are refused: {tmp_path / 'charter.db'}: no room"
     assert broken(tmp_path) == []
 
 

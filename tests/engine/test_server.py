@@ -4,7 +4,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
@@ -61,13 +61,14 @@ class Error:
     fields: list[str]
     reason: str
     retry: bool
+    message: str = field(default="", compare=False)
 
 
 async def error(call: object) -> Error:
     """The error that a call ends with."""
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await call  # type: ignore[misc]
-    found = Error(raised.value.code(), [], "", False)
+    found = Error(raised.value.code(), [], "", False, raised.value.details() or "")
     status = rpc_status.from_call(raised.value)  # type: ignore[arg-type]  # the error of an aio call will do
     for detail in status.details if status else ():
         for kind in (BadRequest, ErrorInfo, RetryInfo):
