@@ -22,8 +22,10 @@ LARGEST_QUESTION = 16_384
 """Bytes; a longer one has a call of its own."""
 CALL_SECONDS = 1.0
 """How long a call takes questions. So an agent that shuts down is done soon, and its successor is asked."""
+GRACE_SECONDS = 1.0
+"""How long an agent may take to end a call of which nothing is waited for any more."""
 PAUSE_SECONDS = 10.0
-"""How long no call of many is tried with an agent that has answered nothing over one."""
+"""How long no call of many is tried with an agent that has answered nothing over one, or more than it was asked."""
 
 _SUGGEST_MANY = "/charter.v1.SuggestionProvider/SuggestMany"
 _Many: TypeAlias = "grpc.aio.StreamStreamCall[SuggestManyRequest, bytes]"
@@ -71,6 +73,8 @@ class _Call:
         self._withdrawn: list[int] = []
         self._more = asyncio.Event()
         self._last = 0
+        self._answers = 0
+        self._until = 0.0  # by the loop's clock: when nothing is waited for any more
         self.closed = False
 
     @property
@@ -81,8 +85,10 @@ class _Call:
     async def ask(self, question: SuggestRequest, within: float) -> NumberedAnswer | None:
         """The answer; None where the call ended without it. Raises `TimeoutError`."""
         number = self._last = self._last + 1
-        answer: asyncio.Future[NumberedAnswer | None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[NumberedAnswer | None] = loop.create_future()
         self._open[number] = answer
+        self._until = max(self._until, loop.time() + within)
         self._unsent.append(NumberedQuestion(number=number, question=question, within_ms=math.ceil(within * 1000)))
         self._more.set()
         try:
@@ -96,15 +102,19 @@ class _Call:
             self._open.pop(number, None)
 
     async def hold(self) -> bool:
-        """The call has ended, with questions unanswered or not; False where it failed and had answered none."""
-        closing = asyncio.get_running_loop().call_later(CALL_SECONDS, self._close)
+        """The call has ended, with questions unanswered or not; False where it is not worth another one soon."""
+        loop = asyncio.get_running_loop()
+        ending = asyncio.timeout(None)
+        closing = loop.call_later(CALL_SECONDS, self._close, ending)
         sending = asyncio.create_task(self._send())
-        answered = 0
         try:
-            async for message in self._call:
-                answered += self._take(message)
-        except (grpc.aio.AioRpcError, DecodeError):
-            return answered > 0
+            async with ending:
+                async for message in self._call:
+                    self._take(message)
+                    if self._answers > self._last:  # it floods, and would not end
+                        return False
+        except (grpc.aio.AioRpcError, DecodeError, TimeoutError):
+            return self._answers > 0
         finally:
             closing.cancel()
             sending.cancel()
@@ -115,17 +125,19 @@ class _Call:
                     answer.set_result(None)
         return True
 
-    def _close(self) -> None:
+    def _close(self, ending: asyncio.Timeout) -> None:
+        """Takes no more questions, and waits for the agent no longer than anybody for its answers."""
         self.closed = True
         self._more.set()
+        ending.reschedule(max(self._until, asyncio.get_running_loop().time()) + GRACE_SECONDS)
 
-    def _take(self, message: bytes) -> int:
+    def _take(self, message: bytes) -> None:
         answers = SuggestManyResponse.FromString(message).answers
         for one in answers:
             waiting = self._open.pop(one.number, None)
             if waiting is not None and not waiting.done():
                 waiting.set_result(one)
-        return len(answers)
+        self._answers += max(1, len(answers))
 
     async def _send(self) -> None:
         with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):  # whoever reads hears of it, too

@@ -21,7 +21,7 @@ from charter.dsl.types import DecimalType, EnumType
 from charter.engine.asks import Ask, Failed, Reason, Suggested
 from charter.engine.breaker import Breaker, BreakerRule
 from charter.engine.deployment import AgentAt
-from charter.engine.questions import CALL_SECONDS, LARGEST_QUESTION
+from charter.engine.questions import CALL_SECONDS, GRACE_SECONDS, LARGEST_QUESTION
 from charter.engine.suggestions import MAX_ANSWER_BYTES, GrpcAgents
 from charter.v1 import suggestion_pb2 as pb
 
@@ -285,11 +285,8 @@ class Counting:
 
         async def suggest_many(messages: AsyncIterator[pb.SuggestManyRequest], _: object) -> AsyncIterator[bytes]:
             self.calls += 1
-            async for message in messages:
-                self.messages.append(message)
-                assert self.many is not None
-                if (answer := self.many(message)) is not None:
-                    yield answer
+            async for answer in self.go_on(messages):
+                yield answer
 
         handlers: dict[str, Any] = {
             "Suggest": grpc.unary_unary_rpc_method_handler(suggest, pb.SuggestRequest.FromString)
@@ -300,6 +297,14 @@ class Counting:
             )
         name = "charter.v1.SuggestionProvider"
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, handlers),))
+
+    async def go_on(self, messages: AsyncIterator[pb.SuggestManyRequest]) -> AsyncIterator[bytes]:
+        """What a call of `SuggestMany` answers."""
+        async for message in messages:
+            self.messages.append(message)
+            assert self.many is not None
+            if (answer := self.many(message)) is not None:
+                yield answer
 
 
 def answered(message: pb.SuggestManyRequest) -> bytes:
@@ -363,6 +368,45 @@ async def test_a_call_takes_questions_for_a_while_and_then_another_does() -> Non
         assert placed.calls == 2
         assert isinstance(await slow, Suggested)  # the first call ended without its answer
     assert len(placed.alone) == 1
+
+
+async def test_an_agent_that_floods_a_call_is_hung_up_on_and_asked_one_by_one() -> None:
+    ended = asyncio.Event()
+
+    class Flooding(Counting):
+        async def go_on(self, _: AsyncIterator[pb.SuggestManyRequest]) -> AsyncIterator[bytes]:
+            try:
+                while True:
+                    yield pb.SuggestManyResponse().SerializeToString()
+            finally:
+                ended.set()
+
+    placed = Flooding(answered)
+    async with counting(placed) as them:
+        assert isinstance(await them.ask(ask()), Suggested)
+        async with asyncio.timeout(5):
+            await ended.wait()
+        assert isinstance(await them.ask(ask()), Suggested)
+    assert (placed.calls, len(placed.alone)) == (1, 2)
+
+
+async def test_a_call_that_an_agent_does_not_end_is_ended() -> None:
+    ended = asyncio.Event()
+
+    class Staying(Counting):
+        async def go_on(self, messages: AsyncIterator[pb.SuggestManyRequest]) -> AsyncIterator[bytes]:
+            try:
+                async for message in messages:
+                    yield answered(message)
+                await asyncio.sleep(60)
+            finally:
+                ended.set()
+
+    async with counting(Staying(answered)) as them:
+        assert isinstance(await them.ask(ask(agent(within=300))), Suggested)
+        async with asyncio.timeout(CALL_SECONDS + GRACE_SECONDS + 5):
+            await ended.wait()
+        assert isinstance(await them.ask(ask()), Suggested)
 
 
 async def test_an_agent_that_shuts_down_does_not_wait_for_a_call_without_questions(tmp_path: Path) -> None:
