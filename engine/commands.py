@@ -13,21 +13,21 @@ import click
 from charter.agents import event_loop
 from charter.dsl.program import Program
 from charter.engine.audit import verify
-from charter.engine.certified import CERTIFICATE_NAME, Certified, certified
 from charter.engine.command_line import FOLDER as _FOLDER
 from charter.engine.command_line import Mistake
 from charter.engine.command_line import program_of as _program
 from charter.engine.decide import decider
 from charter.engine.deployment import DEFAULT_STORE, FILE_NAME, SQLITE, BadDeployment, Deployment, read_deployment
-from charter.engine.play_commands import chat_command, demo_command, play_command
+from charter.engine.local.play_commands import chat_command, demo_command, play_command
+from charter.engine.local.running import verified
 from charter.engine.replay import Different, Same, Unclear, replay_store
-from charter.engine.replica import MOST, TooMany
 from charter.engine.rule_kernel import KernelFault
-from charter.engine.running import verified
-from charter.engine.server import CannotServe, Settings, serve
+from charter.engine.serve.certified import CERTIFICATE_NAME, Certified, certified
+from charter.engine.serve.replica import MOST, TooMany
+from charter.engine.serve.server import CannotServe, Settings, serve
+from charter.engine.serve.workers import CannotShare, serve_workers, stop_with_parent
 from charter.engine.store import Key, StoreError, open_store, read_key, read_or_create_key
 from charter.engine.store.sql_store import open_reader
-from charter.engine.workers import CannotShare, serve_workers, stop_with_parent
 
 __all__ = [
     "audit_command",

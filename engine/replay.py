@@ -10,9 +10,9 @@ from charter.dsl.acts import spelled_act
 from charter.dsl.program import Act, Event, Program, State
 from charter.dsl.semantics import step
 from charter.dsl.values import Misfit, spell
+from charter.engine.conversation.record import acts_in, event_in, whole
+from charter.engine.conversation.snapshot import is_of, snapshot
 from charter.engine.decide import IncidentKind
-from charter.engine.record import acts_in, event_in, whole
-from charter.engine.snapshot import is_of, snapshot
 from charter.engine.store import Conversation, ConversationId, Record
 from charter.engine.store.read import list_records, load_conversation
 from charter.engine.store.tables import conversations

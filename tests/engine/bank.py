@@ -12,17 +12,17 @@ from serving import KEY, Caller, HeldAgents, HeldTools, checked, ports, stored
 from charter.dsl.program import Program
 from charter.dsl.session import Step, begin, feed
 from charter.dsl.types import Value
-from charter.engine.asks import Reason, Suggested
 from charter.engine.audit import verify
-from charter.engine.calls import NotDone, Returned, Unsure
-from charter.engine.clock import SystemClock
-from charter.engine.conversations import Conversations
+from charter.engine.conversation.asks import Reason, Suggested
+from charter.engine.conversation.calls import NotDone, Returned, Unsure
+from charter.engine.conversation.clock import SystemClock
+from charter.engine.conversation.conversations import Conversations
+from charter.engine.conversation.ports import Agents, Told, Tools
+from charter.engine.conversation.record import acts_in, event_in, whole
+from charter.engine.conversation.refused import Refused
+from charter.engine.conversation.snapshot import snapshot
 from charter.engine.decide import Decider
-from charter.engine.ports import Agents, Told, Tools
-from charter.engine.record import acts_in, event_in, whole
-from charter.engine.refused import Refused
 from charter.engine.rule_kernel import RuleKernel
-from charter.engine.snapshot import snapshot
 from charter.engine.store import ConversationId, Status, Store
 from charter.v1 import conversations_pb2 as pb
 

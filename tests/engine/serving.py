@@ -16,17 +16,17 @@ from charter.agents.scripted import read_script, scripted_services
 from charter.dsl.load import Loaded, load
 from charter.dsl.program import EventKind, Program
 from charter.dsl.types import Value
-from charter.engine.asks import Ask, Failed, Suggested
-from charter.engine.calls import Call, Called
-from charter.engine.clock import Clock
-from charter.engine.conversations import Conversations
+from charter.engine.conversation.asks import Ask, Failed, Suggested
+from charter.engine.conversation.calls import Call, Called
+from charter.engine.conversation.clock import Clock
+from charter.engine.conversation.conversations import Conversations
+from charter.engine.conversation.flight import Flight
+from charter.engine.conversation.ports import Agents, Decider, Ports, Tools
+from charter.engine.conversation.record import recorder
+from charter.engine.conversation.refused import Refused
 from charter.engine.decide import decider
 from charter.engine.deployment import AgentAt, Deployment, Limits
-from charter.engine.flight import Flight
-from charter.engine.ports import Agents, Decider, Ports, Tools
-from charter.engine.record import recorder
-from charter.engine.refused import Refused
-from charter.engine.server import Settings, serve
+from charter.engine.serve.server import Settings, serve
 from charter.engine.store import ConversationId, Digest, Key, Owner, RequestId, Store, open_store
 from charter.v1 import conversations_pb2 as pb
 from charter.v1.conversations_pb2_grpc import ConversationsStub

@@ -25,9 +25,9 @@ from serving import (
 from test_server import HANG, HOURS, error, new
 
 from charter.engine.audit import What, verify
-from charter.engine.conversations import Conversations
+from charter.engine.conversation.conversations import Conversations
+from charter.engine.conversation.refused import Refused, Why
 from charter.engine.decide import Decider
-from charter.engine.refused import Refused, Why
 from charter.engine.replay import Same, replay_store
 from charter.engine.rule_kernel import RuleKernel
 from charter.engine.store import ConversationId, SqliteOptions, Tampered, open_store

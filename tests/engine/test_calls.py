@@ -9,10 +9,10 @@ import pytest
 from bank import BANK, Desk, desk, refused, returned, unsure
 from test_turn import done, why
 
-from charter.engine.asks import Reason
-from charter.engine.calls import Called
-from charter.engine.record import whole
-from charter.engine.refused import Refused, Why
+from charter.engine.conversation.asks import Reason
+from charter.engine.conversation.calls import Called
+from charter.engine.conversation.record import whole
+from charter.engine.conversation.refused import Refused, Why
 from charter.v1 import conversations_pb2 as pb
 
 TOLD = ["disclose notice", "say hello"]

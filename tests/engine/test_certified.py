@@ -18,7 +18,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from charter.cli import main
 from charter.dsl.load import Loaded, load
-from charter.engine.certified import PROOF
+from charter.engine.serve.certified import PROOF
 from charter.v1 import conversations_pb2 as pb
 from charter.v1.conversations_pb2_grpc import ConversationsStub
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from serving import CARD_SUPPORT, checked, policy_folder, scripted_agent, server, suggest
 
-from charter.engine.chat import chat
-from charter.engine.script import start_request
+from charter.engine.local.chat import chat
+from charter.engine.local.script import start_request
 
 COLLECTING = (
     CARD_SUPPORT.replace("rule silent     on silence or keys   do say say_again", "")

@@ -9,7 +9,7 @@ from serving import CARD_SUPPORT, KEY, Caller, HeldAgents, checked, policy_folde
 from sqlalchemy import create_engine, text
 
 from charter.cli import main
-from charter.engine.conversations import Conversations
+from charter.engine.conversation.conversations import Conversations
 from charter.engine.decide import Decider
 from charter.engine.rule_kernel import RuleKernel
 from charter.engine.store import create_key

@@ -7,8 +7,8 @@ from serving import checked, suggest
 
 from charter.dsl.load import Loaded, load
 from charter.dsl.values import Misfit
-from charter.engine.demo import demo
-from charter.engine.script import InvalidScript, collected_request, event_request, read_script
+from charter.engine.local.demo import demo
+from charter.engine.local.script import InvalidScript, collected_request, event_request, read_script
 from charter.v1 import conversations_pb2 as pb
 
 CONVERSATION = """

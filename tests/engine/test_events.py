@@ -8,8 +8,8 @@ from serving import checked
 
 from charter.dsl.program import Program
 from charter.dsl.types import Value
-from charter.engine.events import Incoming, incoming
-from charter.engine.refused import Refused, Why
+from charter.engine.conversation.refused import Refused, Why
+from charter.engine.serve.events import Incoming, incoming
 from charter.v1 import conversations_pb2 as pb
 from charter.v1.tools_pb2 import Refused as NotDone
 from charter.v1.values_pb2 import Field, Record

@@ -21,7 +21,7 @@ from charter.dsl.types import (
     Value,
 )
 from charter.dsl.values import Misfit
-from charter.engine.messages import duration, from_message, from_record, timestamp, to_fields, to_message
+from charter.engine.conversation.messages import duration, from_message, from_record, timestamp, to_fields, to_message
 from charter.v1 import values_pb2
 from charter.v1.values_pb2 import Field, Record
 

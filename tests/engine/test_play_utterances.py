@@ -10,8 +10,8 @@ from click.testing import CliRunner, Result
 from serving import policy_folder, suggest
 
 from charter.cli import main
-from charter.engine.play_commands import play_command
-from charter.engine.utterances import (
+from charter.engine.local.play_commands import play_command
+from charter.engine.local.utterances import (
     InvalidUtterances,
     Line,
     Played,

@@ -10,9 +10,9 @@ from charter.dsl.program import Event, EventKind, Program
 from charter.dsl.semantics import replays
 from charter.dsl.types import Value
 from charter.dsl.values import Misfit
+from charter.engine.conversation.facts_read import facts_read
+from charter.engine.conversation.record import Decided, acts_in, event_in, record_of, recorder, whole
 from charter.engine.decide import Decision
-from charter.engine.facts_read import facts_read
-from charter.engine.record import Decided, acts_in, event_in, record_of, recorder, whole
 from charter.engine.store import Digest, NewRecord, Record, RequestId
 
 COUNTING = (

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from charter.engine.replica import replica
+from charter.engine.serve.replica import replica
 
 
 def test_servers_that_run_together_have_different_names(tmp_path: Path) -> None:

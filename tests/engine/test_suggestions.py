@@ -18,11 +18,11 @@ from charter.agents.many import MOST_QUESTIONS
 from charter.agents.scripted import read_script, scripted_services
 from charter.dsl.program import Agent
 from charter.dsl.types import DecimalType, EnumType
-from charter.engine.asks import Ask, Failed, Reason, Suggested
 from charter.engine.breaker import Breaker, BreakerRule
+from charter.engine.conversation.asks import Ask, Failed, Reason, Suggested
 from charter.engine.deployment import AgentAt
-from charter.engine.questions import CALL_SECONDS, GRACE_SECONDS, LARGEST_QUESTION
-from charter.engine.suggestions import MAX_ANSWER_BYTES, GrpcAgents
+from charter.engine.providers.questions import CALL_SECONDS, GRACE_SECONDS, LARGEST_QUESTION
+from charter.engine.providers.suggestions import MAX_ANSWER_BYTES, GrpcAgents
 from charter.v1 import suggestion_pb2 as pb
 
 FIELDS = (("intent", EnumType("Intent", ("lost_card", "human"))), ("confidence", DecimalType(4, 0, 10_000)))

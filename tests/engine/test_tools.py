@@ -15,10 +15,10 @@ from toolbox import result, toolbox
 
 from charter.dsl.program import Program, Tool
 from charter.dsl.types import Value
-from charter.engine.asks import Reason
-from charter.engine.calls import Call, Called, NotDone, Returned, Unsure
+from charter.engine.conversation.asks import Reason
+from charter.engine.conversation.calls import Call, Called, NotDone, Returned, Unsure
+from charter.engine.providers.tools import GrpcTools
 from charter.engine.store import ConversationId, IdempotencyKey
-from charter.engine.tools import GrpcTools
 from charter.v1 import tools_pb2 as pb
 from charter.v1.values_pb2 import Field, Record
 from charter.v1.values_pb2 import Value as Message

@@ -12,14 +12,14 @@ from serving import CARD_SUPPORT, KEY, TOGETHER, TWICE, Caller, HeldAgents, Held
 
 from charter.dsl.load import Loaded, load
 from charter.dsl.program import Event, Program, State
-from charter.engine.asks import Failed, Reason, Suggested
 from charter.engine.audit import verify
-from charter.engine.calls import Returned
-from charter.engine.conversations import Conversations
+from charter.engine.conversation.asks import Failed, Reason, Suggested
+from charter.engine.conversation.calls import Returned
+from charter.engine.conversation.conversations import Conversations
+from charter.engine.conversation.record import whole
+from charter.engine.conversation.refused import Refused, Why
 from charter.engine.decide import Decider, Decision
 from charter.engine.evaluator import Executed
-from charter.engine.record import whole
-from charter.engine.refused import Refused, Why
 from charter.engine.replay import Same, Unclear, replay
 from charter.engine.rule_kernel import RuleKernel
 from charter.engine.store import Commit, Committed, DiskFull, Store

@@ -13,10 +13,10 @@ from bank import BANK, desk, refused, returned, unsure
 from test_turn import done, why
 
 from charter.dsl.types import Value
-from charter.engine.asks import Ask, Failed, Reason, Suggested
-from charter.engine.calls import Call, Called
-from charter.engine.record import whole
-from charter.engine.refused import Refused, Why
+from charter.engine.conversation.asks import Ask, Failed, Reason, Suggested
+from charter.engine.conversation.calls import Call, Called
+from charter.engine.conversation.record import whole
+from charter.engine.conversation.refused import Refused, Why
 from charter.v1 import conversations_pb2 as pb
 
 

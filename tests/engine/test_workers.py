@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from charter.engine.workers import CannotShare, reserved
+from charter.engine.serve.workers import CannotShare, reserved
 
 
 def test_an_address_is_had_again_at_once_after_a_server_that_was_alone_hung_up() -> None:
