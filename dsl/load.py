@@ -3,15 +3,15 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from charter.dsl import syntax as s
 from charter.dsl.diagnostics import Code, Diagnostic, Severity, did_you_mean, render
-from charter.dsl.findings import Findings
-from charter.dsl.lower import lower
-from charter.dsl.names import Names
-from charter.dsl.parse import Parsed, parse
+from charter.dsl.lower.findings import Findings
+from charter.dsl.lower.names import Names
+from charter.dsl.lower.passes import lower
 from charter.dsl.program import Program
 from charter.dsl.scenarios import Scenario, scenarios_of
 from charter.dsl.source import Source, Span
+from charter.dsl.syntax import tree as s
+from charter.dsl.syntax.parse import Parsed, parse
 
 MAIN = "policy.charter"
 MAX_BYTES = 2_000_000

@@ -8,10 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from charter.dsl.acts import arguments_of
-from charter.dsl.environment import CLOCK_MAX, CLOCK_MIN
-from charter.dsl.findings import Findings
-from charter.dsl.names import Names
-from charter.dsl.parse import parse
+from charter.dsl.lower.environment import CLOCK_MAX, CLOCK_MIN
+from charter.dsl.lower.findings import Findings
+from charter.dsl.lower.names import Names
 from charter.dsl.program import (
     OVER,
     TURN_OPEN,
@@ -28,7 +27,8 @@ from charter.dsl.scenarios import Attempts, scenarios_of
 from charter.dsl.semantics import Broken, attempt
 from charter.dsl.session import Session, Step, answering, begin, feed
 from charter.dsl.source import Source
-from charter.dsl.syntax import Test
+from charter.dsl.syntax.parse import parse
+from charter.dsl.syntax.tree import Test
 from charter.dsl.types import Value
 from charter.dsl.values import Json, Misfit, parse_time, record_from_json, to_json
 

@@ -4,19 +4,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias, assert_never
 
-from charter.dsl import syntax as s
 from charter.dsl.diagnostics import Code, did_you_mean
 from charter.dsl.evaluate import constant
-from charter.dsl.expressions import condition, typed, variable_of
-from charter.dsl.findings import Findings
-from charter.dsl.happenings import acts_of, kinds_of
-from charter.dsl.names import Names, Parameters
+from charter.dsl.lower.expressions import condition, typed, variable_of
+from charter.dsl.lower.findings import Findings
+from charter.dsl.lower.happenings import acts_of, kinds_of
+from charter.dsl.lower.names import Names, Parameters
+from charter.dsl.lower.rules import act_of
+from charter.dsl.lower.scope import Ill, Scope
+from charter.dsl.lower.written import duration_ms
 from charter.dsl.program import Act, ActKind, EventKind, Expr, Program, Variable
-from charter.dsl.rules import act_of
-from charter.dsl.scope import Ill, Scope
 from charter.dsl.source import Span
+from charter.dsl.syntax import tree as s
 from charter.dsl.types import OptionalType, Value
-from charter.dsl.written import duration_ms
 
 EPOCH = 1_767_225_600_000  # 2026-01-01T00:00:00Z: when tests begin
 PACE = 1000  # ms between two events of a test

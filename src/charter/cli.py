@@ -12,12 +12,12 @@ import click
 
 from charter.dsl.diagnostics import Code, Diagnostic, Severity, render
 from charter.dsl.explain import explain
-from charter.dsl.format import format_document
-from charter.dsl.graph import mermaid, svg
 from charter.dsl.load import Loaded, Rejected, load, read_file
+from charter.dsl.picture.graph import mermaid, svg
 from charter.dsl.recording import decide, read_events, step_json
 from charter.dsl.rehearse import Rehearsed, rehearse
 from charter.dsl.source import Source, Span
+from charter.dsl.syntax.format import format_document
 from charter.dsl.values import Json, Misfit
 
 FINDINGS, WRONG, INTERRUPTED = 1, 2, 130

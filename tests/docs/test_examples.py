@@ -8,7 +8,7 @@ import pytest
 
 from charter.dsl.load import Loaded, Rejected, load_text
 from charter.dsl.rehearse import rehearse
-from charter.dsl.syntax import Form, Whenever
+from charter.dsl.syntax.tree import Form, Whenever
 from charter.verification.prove.prove import Settings, prove
 from charter.verification.show.report import word
 

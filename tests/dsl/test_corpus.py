@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from charter.dsl import syntax
 from charter.dsl.diagnostics import Code, render
-from charter.dsl.format import Unreadable, format_document
 from charter.dsl.load import MAIN, Loaded, Rejected, load
-from charter.dsl.parse import parse
 from charter.dsl.rehearse import rehearse
 from charter.dsl.source import Source
+from charter.dsl.syntax import tree
+from charter.dsl.syntax.format import Unreadable, format_document
+from charter.dsl.syntax.parse import parse
 
 CORPUS = Path(__file__).parent.parent / "corpus"
 GOOD, BAD = CORPUS / "good", CORPUS / "bad"
@@ -98,7 +98,7 @@ def test_a_message_is_one_lower_case_sentence_without_python(policy: Path) -> No
 
 
 def test_every_construct_of_the_language_is_in_a_good_policy() -> None:
-    nodes = {value for value in vars(syntax).values() if isinstance(value, type) and is_dataclass(value)}
+    nodes = {value for value in vars(tree).values() if isinstance(value, type) and is_dataclass(value)}
     marks = {"", "fails", "uncertain", "heard", "cut", "timer", "collected", "collect fails", "escalated"}
     wanted = {node.__name__ for node in nodes} - {"Span"} | {f"event {mark}" for mark in {*marks, "escalate fails"}}
     wanted |= {f"act {kind}" for kind in ("disclose", "say", "collect", "ask", "call", "note", "escalate", "end")}
@@ -115,9 +115,9 @@ def constructs(node: object) -> Iterator[str]:
             yield from constructs(item)
     elif is_dataclass(node):
         yield type(node).__name__
-        if isinstance(node, syntax.EventRef):
+        if isinstance(node, tree.EventRef):
             yield f"event {node.mark}"
-        if isinstance(node, syntax.ActRef):
+        if isinstance(node, tree.ActRef):
             yield f"act {node.kind}"
         for field in fields(node):
             yield from constructs(getattr(node, field.name))

@@ -7,10 +7,10 @@ import pytest
 
 from charter.dsl.diagnostics import Code
 from charter.dsl.explain import explain
-from charter.dsl.format import Unreadable, format_document
 from charter.dsl.load import Loaded, Rejected, load
-from charter.dsl.parse import parse
 from charter.dsl.source import Source
+from charter.dsl.syntax.format import Unreadable, format_document
+from charter.dsl.syntax.parse import parse
 
 HEADER = """
 policy example

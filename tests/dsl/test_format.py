@@ -5,10 +5,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from texts import GOOD, clauses
 
-from charter.dsl.format import Unreadable, format_document
-from charter.dsl.layouts import WIDTH
-from charter.dsl.parse import Parsed, parse
 from charter.dsl.source import Source
+from charter.dsl.syntax.format import Unreadable, format_document
+from charter.dsl.syntax.layouts import WIDTH
+from charter.dsl.syntax.parse import Parsed, parse
 
 EXAMPLES = settings(max_examples=200, derandomize=True, deadline=None)
 

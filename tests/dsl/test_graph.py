@@ -7,10 +7,10 @@ from xml.etree import ElementTree
 import pytest
 from texts import CORPUS
 
-from charter.dsl.drawing import CHAR, PAGE
-from charter.dsl.graph import mermaid, svg
 from charter.dsl.load import Loaded, load, load_text
-from charter.dsl.panels import panels
+from charter.dsl.picture.drawing import CHAR, PAGE
+from charter.dsl.picture.graph import mermaid, svg
+from charter.dsl.picture.panels import panels
 from charter.dsl.program import Program
 
 SVG = "{http://www.w3.org/2000/svg}"

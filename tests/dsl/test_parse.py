@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from texts import GOOD, SAMPLE, clauses, edited
 
-from charter.dsl import syntax as s
 from charter.dsl.diagnostics import MAX_COLUMNS, Code, Diagnostic, render
 from charter.dsl.load import MAX_BYTES, Loaded, Rejected, load, load_text
-from charter.dsl.parse import MAX_DEPTH, Parsed, parse
 from charter.dsl.source import Source
-from charter.dsl.tables import computed, digest, grammar, kept_text, tables
-from charter.dsl.tokens import MAX_FOUND, quoted, unescaped
+from charter.dsl.syntax import tree as s
+from charter.dsl.syntax.parse import MAX_DEPTH, Parsed, parse
+from charter.dsl.syntax.tables import computed, digest, grammar, kept_text, tables
+from charter.dsl.syntax.tokens import MAX_FOUND, quoted, unescaped
 
 SECONDS = 5.0  # of processor time for whatever a file may hold; far more than it takes
 EXAMPLES = settings(max_examples=200, derandomize=True, deadline=None)
@@ -56,8 +56,8 @@ def only(text: str) -> s.Clause:
 
 
 def test_the_kept_tables_are_those_of_the_grammar() -> None:
-    kept = Path(__file__).parents[2] / "dsl" / "tables.json"
-    assert kept.read_text(encoding="utf-8") == kept_text(), "run `python -m charter.dsl.tables`"
+    kept = Path(__file__).parents[2] / "dsl" / "syntax" / "tables.json"
+    assert kept.read_text(encoding="utf-8") == kept_text(), "run `python -m charter.dsl.syntax.tables`"
 
 
 def test_tables_of_another_grammar_differ() -> None:

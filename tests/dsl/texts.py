@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.lark import from_lark
 from lark import Lark
 
-from charter.dsl.tables import grammar, tables
+from charter.dsl.syntax.tables import grammar, tables
 
 CORPUS = Path(__file__).parent.parent / "corpus"
 SAMPLE = (CORPUS / "good" / "sample" / "card_support.charter").read_text(encoding="utf-8")

@@ -11,10 +11,10 @@ import pytest
 from click.testing import CliRunner
 
 from charter.cli import main
-from charter.dsl import syntax as s
 from charter.dsl.load import Loaded, load, load_text
 from charter.dsl.program import Event, EventKind
 from charter.dsl.semantics import replays
+from charter.dsl.syntax import tree as s
 from charter.verification.show.report import shown
 from charter.verification.show.transcript import transcript
 

@@ -7,9 +7,9 @@ call beyond its bound is answered at once: while such an answer is owed and can 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from charter.dsl.lower.written import REASON
 from charter.dsl.program import ActKind, EventKind, Program, Variable
 from charter.dsl.types import RecordType
-from charter.dsl.written import REASON
 from charter.verification.certificate.acts import Act
 from charter.verification.certificate.columns import Columns, chosen, constant, equal, hollow, names, shaped
 from charter.verification.certificate.expressions import Expressions, Scope

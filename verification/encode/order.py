@@ -7,10 +7,10 @@ exhausted, before anything else comes. Both need a little memory of their own, w
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from charter.dsl.environment import CLOCK_MAX, CLOCK_MIN
+from charter.dsl.lower.environment import CLOCK_MAX, CLOCK_MIN
+from charter.dsl.lower.written import REASON
 from charter.dsl.program import ActKind, EventKind, Program, Variable
 from charter.dsl.types import BOOL, RecordType, Type, Value
-from charter.dsl.written import REASON
 from charter.verification.encode.acts import Leaving
 from charter.verification.encode.expressions import Scope, condition
 from charter.verification.encode.symbols import Parts, Places, Symbol, choose, constant, equal, least, scalar

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 
 from charter.dsl import program as p
-from charter.dsl import syntax as s
-from charter.dsl.findings import Findings
-from charter.dsl.happenings import kinds_of
 from charter.dsl.load import Loaded
-from charter.dsl.phrases import expr_text
+from charter.dsl.lower.findings import Findings
+from charter.dsl.lower.happenings import kinds_of
 from charter.dsl.program import EventInfo, EventKind, Expr, Its, Program
 from charter.dsl.source import Span
+from charter.dsl.syntax import tree as s
+from charter.dsl.syntax.phrases import expr_text
 from charter.dsl.types import BOOL
 
 

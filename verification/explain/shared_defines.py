@@ -6,8 +6,8 @@ Such a requirement is no independent evidence of what the define says, so every 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 
-from charter.dsl import syntax as s
-from charter.dsl.requirements import HUMAN_WANTED
+from charter.dsl.lower.requirements import HUMAN_WANTED
+from charter.dsl.syntax import tree as s
 
 
 def shared_defines(documents: Iterable[s.Document]) -> Mapping[str, tuple[str, ...]]:

@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Iterator
 
 from charter.dsl.diagnostics import Severity
-from charter.dsl.findings import Findings
 from charter.dsl.load import Loaded
-from charter.dsl.parse import parse
+from charter.dsl.lower.findings import Findings
 from charter.dsl.program import Event, Program
 from charter.dsl.rehearse import rehearse
 from charter.dsl.scenarios import EPOCH, PACE, scenarios_of
 from charter.dsl.source import Source
-from charter.dsl.syntax import Test
+from charter.dsl.syntax.parse import parse
+from charter.dsl.syntax.tree import Test
 from charter.dsl.values import Json
 from charter.verification.fuzz.pieces import Fuzzed, Shown
 from charter.verification.fuzz.play import Fault

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
 
-from charter.dsl import syntax as s
 from charter.dsl.program import OVER, TURN_OPEN, ActKind, Opening, Program, Role
 from charter.dsl.source import Span
+from charter.dsl.syntax import tree as s
 from charter.verification.generate.events import Taken
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from random import Random
 
+from charter.dsl.lower.written import CHANNEL, REASON
 from charter.dsl.types import (
     BOOL,
     DURATION,
@@ -19,7 +20,6 @@ from charter.dsl.types import (
     optional,
     spelled,
 )
-from charter.dsl.written import CHANNEL, REASON
 from charter.verification.generate.expressions import (
     Condition,
     Formula,

@@ -9,14 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import TypeAlias, TypeVar
 
-from charter.dsl import syntax as s
 from charter.dsl.diagnostics import Diagnostic, Severity
-from charter.dsl.findings import Findings
 from charter.dsl.load import Loaded
-from charter.dsl.lower import lower
-from charter.dsl.phrases import act_text, expr_text
+from charter.dsl.lower.findings import Findings
+from charter.dsl.lower.passes import lower
 from charter.dsl.program import Program
 from charter.dsl.source import Source, Span
+from charter.dsl.syntax import tree as s
+from charter.dsl.syntax.phrases import act_text, expr_text
 
 _Node = TypeVar("_Node")
 Documents: TypeAlias = tuple[s.Document, ...]

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from fractions import Fraction
 from typing import TypeAlias, assert_never
 
-from charter.dsl import syntax as s
+from charter.dsl.syntax import tree as s
 
 Plain: TypeAlias = bool | Fraction | str | Mapping[str, "Plain"] | None
 """A value: numbers exact, times and durations in milliseconds, records by field, unknown as None."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, assert_never
 
-from charter.dsl import syntax as s
+from charter.dsl.syntax import tree as s
 from charter.verification.reader.conditions import Plain, SeenAct, SeenStep, View, Words, holds
 
 Position: TypeAlias = tuple[int, int, int]

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import assert_never
 
-from charter.dsl import syntax as s
-from charter.dsl.phrases import expr_text, happening_text
 from charter.dsl.program import CLOSING, FINISHED, SETTLED, Program
+from charter.dsl.syntax import tree as s
+from charter.dsl.syntax.phrases import expr_text, happening_text
 
 _CLOSING, _ENDINGS = " ".join(CLOSING), (" ".join(FINISHED), " ".join(SETTLED))
 _BUILT_IN = {

@@ -8,8 +8,8 @@ from textwrap import wrap
 from charter.dsl.load import Loaded
 from charter.dsl.program import Event, Program
 from charter.dsl.source import Span
-from charter.dsl.syntax import Form
-from charter.dsl.tokens import quoted
+from charter.dsl.syntax.tokens import quoted
+from charter.dsl.syntax.tree import Form
 from charter.dsl.values import Json, time_text, to_json
 from charter.verification.prove.verdicts import Proved, Refuted, Result, Unknown, Vacuous, Verdict
 from charter.verification.show.reproduce import test_block

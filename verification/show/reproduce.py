@@ -5,7 +5,7 @@ from dataclasses import replace
 from charter.dsl.program import Event, Program
 from charter.dsl.scenarios import EPOCH, PACE
 from charter.dsl.session import begin, feed
-from charter.dsl.tokens import quoted
+from charter.dsl.syntax.tokens import quoted
 from charter.dsl.types import OptionalType, Type, Value
 from charter.dsl.values import duration_text
 from charter.verification.show.transcript import literal

@@ -13,8 +13,8 @@ from urllib.parse import quote
 
 from charter.dsl.load import MAIN, Loaded
 from charter.dsl.source import Span
+from charter.dsl.syntax.wrap import form_lines
 from charter.dsl.values import Json
-from charter.dsl.wrap import form_lines
 from charter.verification.prove.verdicts import Proved, Refuted, Result, Unknown, Vacuous
 from charter.verification.show.report import file_of, form_of, word
 from charter.verification.show.reproduce import test_block

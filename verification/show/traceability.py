@@ -8,14 +8,14 @@ from itertools import groupby
 from pathlib import Path
 
 from charter.dsl import program as p
-from charter.dsl import syntax as s
 from charter.dsl.load import Loaded
-from charter.dsl.phrases import expr_text, params_text
+from charter.dsl.lower.stratify import reads_in
 from charter.dsl.program import Program, Requirement
-from charter.dsl.stratify import reads_in
+from charter.dsl.syntax import tree as s
+from charter.dsl.syntax.phrases import expr_text, params_text
+from charter.dsl.syntax.wrap import form_lines
 from charter.dsl.types import Type, spelled
 from charter.dsl.values import Misfit
-from charter.dsl.wrap import form_lines
 from charter.verification.certificate.check import Invalid, check
 from charter.verification.prove.verdicts import Proved, Result
 from charter.verification.show.report import form_of, text, word

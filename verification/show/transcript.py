@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from charter.dsl import syntax as s
 from charter.dsl.acts import arguments_of, spoken
+from charter.dsl.lower.stratify import reads_in
 from charter.dsl.program import LANGUAGE, Act, ActKind, Event, Program, Role, State
 from charter.dsl.scenarios import EPOCH, PACE
 from charter.dsl.semantics import Outcome, step
 from charter.dsl.source import Span
-from charter.dsl.stratify import reads_in
-from charter.dsl.tokens import quoted
+from charter.dsl.syntax import tree as s
+from charter.dsl.syntax.tokens import quoted
 from charter.dsl.types import (
     DURATION,
     IdType,

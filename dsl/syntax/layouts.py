@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import assert_never
 
-from charter.dsl import syntax as s
-from charter.dsl.phrases import (
+from charter.dsl.syntax import tree as s
+from charter.dsl.syntax.phrases import (
     act_text,
     expr_text,
     field_text,
@@ -14,8 +14,8 @@ from charter.dsl.phrases import (
     params_text,
     type_text,
 )
-from charter.dsl.tokens import quoted
-from charter.dsl.wrap import Lines, act_lines, expr_lines, filled, form_lines, indented
+from charter.dsl.syntax.tokens import quoted
+from charter.dsl.syntax.wrap import Lines, act_lines, expr_lines, filled, form_lines, indented
 
 WIDTH = 100
 GAP = "  "  # between the parts of a clause

@@ -1,10 +1,10 @@
 """Which events and acts a rule or requirement means: `any`, groups and marks become plain kinds and names."""
 
-from charter.dsl import syntax as s
 from charter.dsl.diagnostics import Code, did_you_mean
-from charter.dsl.findings import Findings
-from charter.dsl.names import EVENT_WORDS, Names
+from charter.dsl.lower.findings import Findings
+from charter.dsl.lower.names import EVENT_WORDS, Names
 from charter.dsl.program import ActKind, EventInfo, EventKind
+from charter.dsl.syntax import tree as s
 
 ALWAYS = ("start", "utterance", "keys", "silence", "interrupt", "hangup")
 

@@ -1,7 +1,7 @@
 """How a phrase that is too long for one line goes over several."""
 
-from charter.dsl import syntax as s
-from charter.dsl.phrases import (
+from charter.dsl.syntax import tree as s
+from charter.dsl.syntax.phrases import (
     ANY,
     SUM,
     act_text,

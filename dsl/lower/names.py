@@ -8,17 +8,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar, assert_never
 
-from charter.dsl import syntax as s
 from charter.dsl.diagnostics import Code, Related
-from charter.dsl.findings import Findings
+from charter.dsl.lower.findings import Findings
+from charter.dsl.lower.written import TYPE_WORDS, read_type
 from charter.dsl.program import ActKind
 from charter.dsl.source import Span
+from charter.dsl.syntax import tree as s
 from charter.dsl.types import (
     EnumType,
     RecordType,
     Type,
 )
-from charter.dsl.written import TYPE_WORDS, read_type
 
 NEVER_NAMES = frozenset({"not", "its", "was", "true", "false", "unknown"})
 EVENT_WORDS = frozenset(

@@ -9,7 +9,7 @@ from dataclasses import fields, is_dataclass
 
 from charter.dsl import program as p
 from charter.dsl.diagnostics import Code, Related
-from charter.dsl.findings import Findings
+from charter.dsl.lower.findings import Findings
 from charter.dsl.program import Clause, EventKind, Expr, Variable
 from charter.dsl.source import Span
 

@@ -1,7 +1,7 @@
 """Pictures of a policy: its rules, facts and strata per kind of event."""
 
-from charter.dsl.drawing import svg
-from charter.dsl.panels import Panel, panels
+from charter.dsl.picture.drawing import svg
+from charter.dsl.picture.panels import Panel, panels
 from charter.dsl.program import Program
 
 __all__ = ["mermaid", "svg"]

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Protocol, assert_never
 
-from charter.dsl import syntax as s
 from charter.dsl.diagnostics import Code, did_you_mean
-from charter.dsl.findings import Findings
+from charter.dsl.lower.findings import Findings
 from charter.dsl.source import Span
+from charter.dsl.syntax import tree as s
 from charter.dsl.types import (
     BOOL,
     DURATION,

@@ -8,12 +8,12 @@ condition holds back.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from charter.dsl import syntax as s
 from charter.dsl.diagnostics import Code, Related
-from charter.dsl.findings import Findings
-from charter.dsl.names import Names
+from charter.dsl.lower.findings import Findings
+from charter.dsl.lower.names import Names
 from charter.dsl.program import TRUE, ActKind, EventKind, Program
 from charter.dsl.source import Span
+from charter.dsl.syntax import tree as s
 
 
 @dataclass(frozen=True, slots=True)

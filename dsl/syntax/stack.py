@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from charter.dsl.build import Build
 from charter.dsl.source import Span
-from charter.dsl.tables import END, Reduction, Tables
-from charter.dsl.tokens import Word
+from charter.dsl.syntax.build import Build
+from charter.dsl.syntax.tables import END, Reduction, Tables
+from charter.dsl.syntax.tokens import Word
 
 
 class Imagined:

@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from charter.dsl import program as p
-from charter.dsl import syntax as s
 from charter.dsl.diagnostics import Code, did_you_mean
-from charter.dsl.environment import ANSWERED_OPENINGS, MUST_ANSWER, Environment
 from charter.dsl.evaluate import constant
-from charter.dsl.expressions import condition, variable_of
-from charter.dsl.findings import Findings
-from charter.dsl.happenings import acts_of, kinds_of, names_of_kind
-from charter.dsl.names import Names, Parameters
+from charter.dsl.lower.environment import ANSWERED_OPENINGS, MUST_ANSWER, Environment
+from charter.dsl.lower.expressions import condition, variable_of
+from charter.dsl.lower.findings import Findings
+from charter.dsl.lower.happenings import acts_of, kinds_of, names_of_kind
+from charter.dsl.lower.names import Names, Parameters
+from charter.dsl.lower.scope import Scope
 from charter.dsl.program import (
     FALSE,
     TRUE,
@@ -38,7 +38,7 @@ from charter.dsl.program import (
     VariableInfo,
     Watch,
 )
-from charter.dsl.scope import Scope
+from charter.dsl.syntax import tree as s
 from charter.dsl.types import BOOL, IntType, Type
 
 _T = TypeVar("_T")

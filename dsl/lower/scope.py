@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from charter.dsl.findings import Findings
-from charter.dsl.known import known_if
-from charter.dsl.names import Names, Parameters
+from charter.dsl.lower.findings import Findings
+from charter.dsl.lower.known import known_if
+from charter.dsl.lower.names import Names, Parameters
 from charter.dsl.program import Expr
 
 

@@ -6,7 +6,7 @@ Parentheses stand only where the grammar needs them.
 from collections.abc import Iterable
 from typing import assert_never
 
-from charter.dsl import syntax as s
+from charter.dsl.syntax import tree as s
 
 # how tightly an expression binds: what binds looser than its place allows stands in parentheses
 ANY, CONJUNCTION, NEGATION, COMPARISON, SUM, PRODUCT, SIGN, FIELD, ATOM = range(9)

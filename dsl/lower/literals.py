@@ -2,8 +2,9 @@
 
 from charter.dsl import program as p
 from charter.dsl.diagnostics import Code
+from charter.dsl.lower.scope import ILL, Ill, Scope
+from charter.dsl.lower.written import scale
 from charter.dsl.program import Expr
-from charter.dsl.scope import ILL, Ill, Scope
 from charter.dsl.source import Span
 from charter.dsl.types import (
     ID,
@@ -17,7 +18,6 @@ from charter.dsl.types import (
     Type,
 )
 from charter.dsl.values import Misfit, parse_time
-from charter.dsl.written import scale
 
 
 def number(text: str, hint: Type | None, scope: Scope, span: Span) -> Expr | Ill:

@@ -4,16 +4,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from charter.dsl import program as p
-from charter.dsl import syntax as s
 from charter.dsl.diagnostics import Code, Related, did_you_mean
-from charter.dsl.expressions import arguments, condition, typed, variable_of
-from charter.dsl.findings import Findings
-from charter.dsl.happenings import kinds_of
-from charter.dsl.names import Names, Parameters
+from charter.dsl.lower.expressions import arguments, condition, typed, variable_of
+from charter.dsl.lower.findings import Findings
+from charter.dsl.lower.happenings import kinds_of
+from charter.dsl.lower.names import Names, Parameters
+from charter.dsl.lower.scope import Ill, Scope
+from charter.dsl.lower.texts import template
 from charter.dsl.program import ActKind, ActSite, Clause, EventInfo, EventKind, Expr, Opening, Variable, Write
-from charter.dsl.scope import Ill, Scope
 from charter.dsl.source import Span
-from charter.dsl.texts import template
+from charter.dsl.syntax import tree as s
 from charter.dsl.types import DURATION, ID, OptionalType, Type
 
 SPOKEN_OR_AWAITED = (s.Ask, s.Speak, s.Collect, s.StartTimer, s.Escalate, s.End)

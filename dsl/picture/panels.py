@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from charter.dsl.lower.stratify import final_reads, reads_in
 from charter.dsl.program import ActKind, Clause, EventKind, Program, Role, Variable
-from charter.dsl.stratify import final_reads, reads_in
 
 
 @dataclass(frozen=True, slots=True)

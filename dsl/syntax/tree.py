@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from charter.dsl.source import Span
-from charter.dsl.tokens import unescaped
+from charter.dsl.syntax.tokens import unescaped
 
 
 def _span() -> Span:

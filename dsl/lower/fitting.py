@@ -2,8 +2,8 @@
 
 from charter.dsl import program as p
 from charter.dsl.diagnostics import Code
+from charter.dsl.lower.scope import ILL, Ill, Scope
 from charter.dsl.program import Expr
-from charter.dsl.scope import ILL, Ill, Scope
 from charter.dsl.source import Span
 from charter.dsl.types import (
     DecimalType,

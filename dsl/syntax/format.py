@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from itertools import pairwise
 
-from charter.dsl import syntax as s
 from charter.dsl.diagnostics import Diagnostic
-from charter.dsl.layouts import WIDTH, Layout, Layouts, layouts
-from charter.dsl.parse import Parsed, parse
-from charter.dsl.phrases import step_text
 from charter.dsl.source import Source
-from charter.dsl.tokens import Comment, Word, tokenize
+from charter.dsl.syntax import tree as s
+from charter.dsl.syntax.layouts import WIDTH, Layout, Layouts, layouts
+from charter.dsl.syntax.parse import Parsed, parse
+from charter.dsl.syntax.phrases import step_text
+from charter.dsl.syntax.tokens import Comment, Word, tokenize
 
 WIDEST_HEAD = 28  # of a block's heads, those that are wider are not waited for
 

@@ -4,16 +4,21 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
 from charter.dsl import program as p
-from charter.dsl import syntax as s
-from charter.dsl.complete import check_complete, names_used
 from charter.dsl.diagnostics import Code, did_you_mean
-from charter.dsl.endless import check_endless
-from charter.dsl.environment import environment, uses_of
 from charter.dsl.evaluate import constant
-from charter.dsl.expansion import used_first
-from charter.dsl.expressions import check_define, condition, typed
-from charter.dsl.findings import Findings
-from charter.dsl.names import Names, Parameters, declare
+from charter.dsl.lower.complete import check_complete, names_used
+from charter.dsl.lower.endless import check_endless
+from charter.dsl.lower.environment import environment, uses_of
+from charter.dsl.lower.expansion import used_first
+from charter.dsl.lower.expressions import check_define, condition, typed
+from charter.dsl.lower.findings import Findings
+from charter.dsl.lower.names import Names, Parameters, declare
+from charter.dsl.lower.requirements import requirements_of
+from charter.dsl.lower.rules import clauses_of, collected_facts, started_timers
+from charter.dsl.lower.scope import Ill, Scope
+from charter.dsl.lower.stratify import stratify
+from charter.dsl.lower.texts import speech_of
+from charter.dsl.lower.written import duration_ms
 from charter.dsl.program import (
     Agent,
     EventKind,
@@ -27,14 +32,9 @@ from charter.dsl.program import (
     Variable,
     VariableInfo,
 )
-from charter.dsl.requirements import requirements_of
-from charter.dsl.rules import clauses_of, collected_facts, started_timers
-from charter.dsl.scope import Ill, Scope
 from charter.dsl.source import Source, Span
-from charter.dsl.stratify import stratify
-from charter.dsl.texts import speech_of
+from charter.dsl.syntax import tree as s
 from charter.dsl.types import OptionalType, Type, Value
-from charter.dsl.written import duration_ms
 
 MAX_USES = 100
 

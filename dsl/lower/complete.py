@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import fields, is_dataclass
 
-from charter.dsl import syntax as s
 from charter.dsl.diagnostics import Code
-from charter.dsl.findings import Findings
-from charter.dsl.names import Names
+from charter.dsl.lower.findings import Findings
+from charter.dsl.lower.names import Names
+from charter.dsl.lower.texts import slot_names
 from charter.dsl.program import EventKind, Program
 from charter.dsl.source import Span
-from charter.dsl.texts import slot_names
+from charter.dsl.syntax import tree as s
 
 
 def check_complete(names: Names, program: Program, findings: Findings) -> None:

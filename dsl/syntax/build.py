@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
-from charter.dsl import syntax as s
 from charter.dsl.diagnostics import Code, Diagnostic
 from charter.dsl.source import Span
-from charter.dsl.tokens import Word
+from charter.dsl.syntax import tree as s
+from charter.dsl.syntax.tokens import Word
 
 Option: TypeAlias = tuple[str, Any, Span]  # an optional part of a clause: its word, its value, its place
 

@@ -1,8 +1,8 @@
 """The parse tables of `grammar.lark`: in each state, what a word of each kind leads to.
 
 Lark computes them; since that takes a quarter of a second, they are kept in `tables.json` with the digest of the
-grammar that they belong to. `python -m charter.dsl.tables` writes them anew after a change of the grammar; tables of
-another grammar are never used.
+grammar that they belong to. `python -m charter.dsl.syntax.tables` writes them anew after a change of the grammar;
+tables of another grammar are never used.
 """
 
 import json
@@ -47,7 +47,7 @@ class Tables:
 @cache
 def tables() -> Tables:
     """The tables of the grammar, read if they are kept for it, otherwise computed."""
-    kept = json.loads(files("charter.dsl").joinpath(KEPT).read_text(encoding="utf-8"))
+    kept = json.loads(files("charter.dsl.syntax").joinpath(KEPT).read_text(encoding="utf-8"))
     if kept.pop("grammar") != digest(grammar()):
         return computed(grammar())
     reductions = tuple(Reduction(**{**r, "children": tuple(r["children"])}) for r in kept["reductions"])
@@ -56,7 +56,7 @@ def tables() -> Tables:
 
 def grammar() -> str:
     """The grammar's text."""
-    return files("charter.dsl").joinpath(GRAMMAR).read_text(encoding="utf-8")
+    return files("charter.dsl.syntax").joinpath(GRAMMAR).read_text(encoding="utf-8")
 
 
 def digest(text: str) -> str:

@@ -4,12 +4,12 @@ import re
 from collections.abc import Callable, Iterator
 
 from charter.dsl import program as p
-from charter.dsl import syntax as s
 from charter.dsl.diagnostics import Code, did_you_mean
-from charter.dsl.findings import Findings
-from charter.dsl.names import Names, Parameters
+from charter.dsl.lower.findings import Findings
+from charter.dsl.lower.names import Names, Parameters
 from charter.dsl.program import ActKind, Expr, Slot, Speech
-from charter.dsl.tokens import unescaped
+from charter.dsl.syntax import tree as s
+from charter.dsl.syntax.tokens import unescaped
 from charter.dsl.types import Type
 
 _SLOT = re.compile(r"(?P<escaped>\\.)|\{(?P<name>[^{}]*)\}|(?P<stray>[{}])", re.DOTALL)

@@ -4,20 +4,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import assert_never
 
-from charter.dsl import environment
 from charter.dsl import program as p
-from charter.dsl import syntax as s
-from charter.dsl.arithmetic import bounded, numeric
 from charter.dsl.diagnostics import Code, Related, did_you_mean
-from charter.dsl.expansion import MAX_LEVELS, MAX_TERMS, too_large
-from charter.dsl.findings import Findings
-from charter.dsl.fitting import certain, described, fit, fits_within, plain, same_kind
-from charter.dsl.known import known_if
-from charter.dsl.literals import number, string, time
-from charter.dsl.names import Names, Parameters
+from charter.dsl.lower import environment
+from charter.dsl.lower.arithmetic import bounded, numeric
+from charter.dsl.lower.expansion import MAX_LEVELS, MAX_TERMS, too_large
+from charter.dsl.lower.findings import Findings
+from charter.dsl.lower.fitting import certain, described, fit, fits_within, plain, same_kind
+from charter.dsl.lower.known import known_if
+from charter.dsl.lower.literals import number, string, time
+from charter.dsl.lower.names import Names, Parameters
+from charter.dsl.lower.scope import ILL, Ill, Scope
+from charter.dsl.lower.written import duration_ms, read_type
 from charter.dsl.program import Expr, Variable
-from charter.dsl.scope import ILL, Ill, Scope
 from charter.dsl.source import Span
+from charter.dsl.syntax import tree as s
 from charter.dsl.types import (
     BOOL,
     DURATION,
@@ -35,7 +36,6 @@ from charter.dsl.types import (
     optional,
     spelled,
 )
-from charter.dsl.written import duration_ms, read_type
 
 
 def condition(syntax: s.Expr, scope: Scope) -> Expr:

@@ -8,7 +8,7 @@ from html import escape
 from itertools import pairwise
 from textwrap import wrap
 
-from charter.dsl.panels import Panel, RuleBox, panels
+from charter.dsl.picture.panels import Panel, RuleBox, panels
 from charter.dsl.program import Program
 
 PAGE = 1240  # the width that panels are wrapped at

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import cast
 
-from charter.dsl import syntax
-from charter.dsl.build import Build
 from charter.dsl.diagnostics import Code, Diagnostic, did_you_mean
 from charter.dsl.source import Source, Span
-from charter.dsl.stack import Stack
-from charter.dsl.tables import END, Tables, tables
-from charter.dsl.tokens import MAX_FOUND, Comment, Word, tokenize
+from charter.dsl.syntax import tree
+from charter.dsl.syntax.build import Build
+from charter.dsl.syntax.stack import Stack
+from charter.dsl.syntax.tables import END, Tables, tables
+from charter.dsl.syntax.tokens import MAX_FOUND, Comment, Word, tokenize
 
 MAX_DEPTH = 64
 _UNITS = frozenset({"ms", "s", "min", "minute", "minutes", "h", "hour", "hours", "day", "days"})
@@ -47,7 +47,7 @@ _GROUPS = (("a value", _VALUES, "its"), ("an operator", _OPERATORS, "*"), ("an a
 class Parsed:
     """A file as far as it could be read."""
 
-    document: syntax.Document
+    document: tree.Document
     words: tuple[Word, ...]
     comments: tuple[Comment, ...]
     diagnostics: tuple[Diagnostic, ...]
@@ -58,10 +58,10 @@ def parse(source: Source) -> Parsed:
     words, comments, found = tokenize(source)
     deep = _too_deep(words)
     if deep is not None:
-        return Parsed(syntax.Document(source.path, ()), tuple(words), tuple(comments), (*found, deep))
+        return Parsed(tree.Document(source.path, ()), tuple(words), tuple(comments), (*found, deep))
     reader = _Reader(tables(), words, found)
     clauses = tuple(reader.clauses())
-    return Parsed(syntax.Document(source.path, clauses), tuple(words), tuple(comments), tuple(found))
+    return Parsed(tree.Document(source.path, clauses), tuple(words), tuple(comments), tuple(found))
 
 
 def clause_words() -> frozenset[str]:
@@ -85,7 +85,7 @@ class _Reader:
         self._at = 0
         self._open_sections = 0
 
-    def clauses(self) -> Iterator[syntax.Clause]:
+    def clauses(self) -> Iterator[tree.Clause]:
         """The clauses that can be read."""
         while self._words[self._at].kind != "end":
             if self._words[self._at].text == "}" and self._open_sections:
@@ -96,7 +96,7 @@ class _Reader:
             if clause is not None:
                 yield clause
 
-    def _clause(self) -> syntax.Clause | None:
+    def _clause(self) -> tree.Clause | None:
         build = Build()
         stack = Stack(self._tables, build, MAX_DEPTH + 8)  # a clause is at most 8 levels above its expressions
         start, mended = self._at, False
@@ -109,7 +109,7 @@ class _Reader:
                 self._at += 1
                 continue
             if whole and self._at > start and stack.takes(END):
-                clause = cast(syntax.Clause, stack.finish())
+                clause = cast(tree.Clause, stack.finish())
                 sound = self._sound(stack, build)
                 return clause if sound and not mended else None
             if self._swallowed(start):

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from charter.dsl import program as p
-from charter.dsl import syntax as s
-from charter.dsl.names import Names, Parameters
+from charter.dsl.lower.names import Names, Parameters
+from charter.dsl.lower.written import CHANNEL, REASON
 from charter.dsl.program import (
     LANGUAGE,
     OVER,
@@ -34,6 +34,7 @@ from charter.dsl.program import (
     tried,
     used,
 )
+from charter.dsl.syntax import tree as s
 from charter.dsl.types import (
     BOOL,
     ID,
@@ -46,7 +47,6 @@ from charter.dsl.types import (
     Value,
     optional,
 )
-from charter.dsl.written import CHANNEL, REASON
 
 MUST_ANSWER = Variable("must answer")  # the turn was opened by the customer, so it must be answered
 ANSWERED_OPENINGS = frozenset(EventKind(kind) for kind in ("start", "utterance", "keys", "silence"))

@@ -1,0 +1,1 @@
+"""Pictures of a policy: rules, facts and strata, as SVG and Mermaid."""
