@@ -32,6 +32,7 @@ from charter.engine.evaluator_program import (
     CompiledKind,
     Evaluator,
     Identity,
+    Placed,
     Seen,
     Variables,
 )
@@ -120,7 +121,7 @@ def _rules(
     written: set[Variable] = set()
     conflicts = 0
     for number in range(len(kind.strata)):
-        names = {clause.rule for clause in fired}
+        names = {clause.rule for clause in fired} if fired else set()
         clauses, beaten = fire(event.kind, number, old, final, fields, now, names)
         overridden += beaten
         if not clauses:
@@ -144,8 +145,11 @@ def _wanted(fired: list[CompiledClause], old: State, final: State, fields: Seen,
     """The acts of these clauses in leaving order, equal ones merged at the place of the first, and how many arguments
     are outside their types."""
     outside = 0
-    constant = [placed for clause in fired for placed in clause.constant]
-    placed = list({id(placed[1]): placed for placed in reversed(constant)}.values())  # the first of equal ones
+    first: dict[int, Placed] = {}  # of those that are equal
+    for clause in fired:
+        for constant in clause.constant:
+            first.setdefault(id(constant[1]), constant)
+    placed = list(first.values())
     for clause in fired:
         if clause.acts is not None:
             acts = clause.acts(old, final, fields, now)

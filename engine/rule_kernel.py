@@ -168,14 +168,12 @@ def told(
     group: _Group, bits: int, old: State, final: State, fields: Seen, now: int, fired: set[str]
 ) -> tuple[str, int]:
     """A message that tells of the first rules with these bits, and the bits of the others."""
-    message = group.opening
-    for _ in range(MESSAGE_RULES):
+    parts, telling = [group.opening], group.told
+    while bits and len(parts) <= MESSAGE_RULES:
         bit = bits & -bits
-        message += group.told[bit](old, final, fields, now, fired)
+        parts.append(telling[bit](old, final, fields, now, fired))
         bits ^= bit
-        if not bits:
-            break
-    return message + "}", bits
+    return "".join(parts) + "}", bits
 
 
 def answers(group: _Group, message: str) -> list[str]:
