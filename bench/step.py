@@ -10,9 +10,9 @@ Peers only find the rules that fire, where the step also says what is done, judg
 - durable-rules as its documentation has it: `post` of a message with all facts, in a process of its own, since it does
   not survive every size; it lets one matching rule run, and its guards compare with constants.
 
-The step was not slower than CLIPS keeping on ten kinds with equal guards at any size, on one kind with equal guards
-from 100 rules on (1.06 of it at 20), and on ten kinds with differing guards up to 100 rules. It was slower with 300 and
-1,000 rules on ten kinds whose guards differ (1.08, 1.48), and on one kind whose guards differ (1.05 to 1.38).
+The step was faster than CLIPS keeping with equal guards at every size, on ten kinds (0.61 to 0.81 of it) and on one
+(0.57 to 0.96), and where guards differ with 20 rules, and up to 300 on ten kinds (0.62 to 0.99). It was slower with
+1,000 rules on ten kinds whose guards differ (1.31), and from 100 rules on where they do on one kind (1.10 to 1.33).
 `docs/decisions/0004-which-rules-fire.md` has all numbers, and what they are made of: durable-rules alone, told what the
 kernel tells it; a step on an event without rules; CLIPS where it does not name what fired.
 

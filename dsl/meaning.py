@@ -8,7 +8,9 @@ from typing import Any, TypeAlias, TypeGuard
 from charter.dsl.evaluate import COMPARISONS, Meaning, Shared, meaning
 from charter.dsl.program import (
     CHANGES,
+    CLOSING,
     FALSE,
+    FINISHED,
     LEAVING_RANK,
     SETTLED,
     TRUE,
@@ -27,6 +29,7 @@ from charter.dsl.program import (
     Known,
     Lifetime,
     Not,
+    Opening,
     Or,
     Program,
     Read,
@@ -74,9 +77,11 @@ Compared: TypeAlias = tuple[Callable[[Any, Any], bool], Meaning, tuple[tuple[Var
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """Where in the stratum the clauses with a guard stand, and what is left to ask where the stratum leaves it: what
-    variables must be, and then other conditions, of which some have a value only where those before them hold."""
+    """The bit of a guard, where in the stratum the clauses with it stand, and what is left to ask where the stratum
+    leaves it: what variables must be, and then other conditions, of which some have a value only where those before
+    them hold."""
 
+    bit: int
     turns: list[int]
     own: tuple[tuple[Variable, Value], ...]
     then: tuple[tuple[Meaning, Value], ...]
@@ -100,9 +105,11 @@ class Stratum:
 
 @dataclass(frozen=True, slots=True)
 class WatchMeaning:
-    """A watch of a requirement, or of the books. `changed`: the fact whose change it is at, if it is at one."""
+    """A watch of a requirement, or of the books. `changed`: the fact whose change it is at, if it is at one. `where`
+    says for people when it observes."""
 
     requirement: str | None
+    where: str
     changed: Variable | None
     when: Meaning | None  # None: always
     broken: Meaning | None  # None: never
@@ -116,11 +123,13 @@ class ProgramMeaning:
     possible: Mapping[EventKind, Meaning]
     trusted: Mapping[EventKind, Meaning]
     step_resets: State
-    turn_resets: State
+    opening: Mapping[EventKind, State]  # the resets of a step where no turn is open
     arrives: Mapping[EventKind, tuple[tuple[Variable, Meaning], ...]]
     strata: Mapping[EventKind, tuple[Stratum, ...]]
-    watches: Mapping[Seen, tuple[WatchMeaning, ...]]
-    before_acts: Mapping[EventKind, tuple[Seen, ...]]  # the moments that are watched until acts leave
+    before_acts: Mapping[EventKind, tuple[WatchMeaning, ...]]  # the watches until acts leave
+    leaving: Mapping[Seen, tuple[WatchMeaning, ...]]  # by the kind and the name of an act
+    finished: tuple[WatchMeaning, ...]
+    closing: tuple[WatchMeaning, ...]
     waiting: Meaning
 
 
@@ -135,24 +144,31 @@ def meaning_of(program: Program) -> ProgramMeaning:
 def _meaning_of(program: Program) -> ProgramMeaning:
     shared: Shared = {}
     acts: dict[Act, Act] = {}
+    resets = program.resets[Lifetime.STEP]
+    watches = {
+        moment: tuple(_watch(moment, requirement, watch, shared) for requirement, watch in watches)
+        for moment, watches in program.watches.items()
+    }
     return ProgramMeaning(
         possible={kind: meaning(info.possible, shared) for kind, info in program.events.items()},
         trusted={kind: meaning(assumed, shared) for kind, assumed in program.assumptions.items()},
-        step_resets=program.resets[Lifetime.STEP],
-        turn_resets=program.resets[Lifetime.TURN],
+        step_resets=resets,
+        opening={
+            kind: resets if info.opening is Opening.JOINS else {**resets, **program.resets[Lifetime.TURN]}
+            for kind, info in program.events.items()
+        },
         arrives={kind: _assignments(info.arrives, shared) for kind, info in program.events.items()},
         strata={
             kind: tuple(_stratum(program, stratum, shared, acts) for stratum in strata)
             for kind, strata in program.strata.items()
         },
-        watches={
-            moment: tuple(_watch(requirement, watch, shared) for requirement, watch in watches)
-            for moment, watches in program.watches.items()
-        },
         before_acts={
-            kind: tuple(moment for moment in (arrival(kind), CHANGES, SETTLED) if moment in program.watches)
+            kind: tuple(watch for moment in (arrival(kind), CHANGES, SETTLED) for watch in watches.get(moment, ()))
             for kind in (*program.events, ATTEMPT)
         },
+        leaving={moment: watching for moment, watching in watches.items() if moment[0] in LEAVING_RANK},
+        finished=watches.get(FINISHED, ()),
+        closing=watches.get(CLOSING, ()),
         waiting=meaning(program.waiting, shared),
     )
 
@@ -178,8 +194,8 @@ def _stratum(program: Program, stratum: tuple[Clause, ...], shared: Shared, acts
     return Stratum(
         tuple(_clause(program, clause, shared, acts) for clause in stratum),
         tuple(
-            _guard([question for question in first if looking[question[0]] == 1], then, turns, shared)
-            for (first, then), turns in guards.items()
+            _guard(1 << place, [question for question in first if looking[question[0]] == 1], then, turns, shared)
+            for place, ((first, then), turns) in enumerate(guards.items())
         ),
         tuple((read.variable, answers) for read, answers in left.items() if _is_variable(read)),
         _comparisons(left, shared),
@@ -191,8 +207,9 @@ def _stratum(program: Program, stratum: tuple[Clause, ...], shared: Shared, acts
     )
 
 
-def _guard(own: list[Question], then: tuple[Question, ...], turns: list[int], shared: Shared) -> Guard:
+def _guard(bit: int, own: list[Question], then: tuple[Question, ...], turns: list[int], shared: Shared) -> Guard:
     return Guard(
+        bit,
         turns,
         tuple((read.variable, wanted) for read, wanted in own if _is_variable(read)),
         tuple((meaning(looked_at, shared), wanted) for looked_at, wanted in own if not _is_variable(looked_at))
@@ -296,8 +313,9 @@ def _assignments(written: Iterable[tuple[Variable, Expr]], shared: Shared) -> tu
     return tuple((variable, meaning(value, shared)) for variable, value in written)
 
 
-def _watch(requirement: str | None, watch: Watch, shared: Shared) -> WatchMeaning:
+def _watch(moment: Seen, requirement: str | None, watch: Watch, shared: Shared) -> WatchMeaning:
     changed = watch.moment.variable if isinstance(watch.moment, Changed) else None
+    where = " ".join(moment).strip() if changed is None else f"at the change of {changed}"
     when = None if watch.when == TRUE else meaning(watch.when, shared)
     broken = None if watch.broken == FALSE else meaning(watch.broken, shared)
-    return WatchMeaning(requirement, changed, when, broken, _assignments(watch.updates, shared))
+    return WatchMeaning(requirement, where, changed, when, broken, _assignments(watch.updates, shared))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from enum import Enum, StrEnum
 from functools import cached_property
-from typing import NewType, TypeAlias, TypeVar, assert_never, cast
+from typing import Any, NewType, TypeAlias, TypeVar, assert_never
 
 from charter.dsl.source import Span
 from charter.dsl.types import (
@@ -609,13 +609,13 @@ class Program:
 
     def once(self, make: Callable[["Program"], _Made]) -> _Made:
         """What `make` makes of the program: made once, and no part of a copy."""
-        found = self._made.get(make)
+        found: _Made | None = self._made.get(make)
         if found is None:
             found = self._made[make] = make(self)
-        return cast("_Made", found)
+        return found
 
     @cached_property
-    def _made(self) -> dict[Callable[["Program"], object], object]:
+    def _made(self) -> dict[Callable[["Program"], Any], Any]:
         return {}
 
     def __getstate__(self) -> Mapping[str, object]:

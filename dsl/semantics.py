@@ -13,10 +13,8 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from charter.dsl.evaluate import Scope, number
-from charter.dsl.meaning import ATTEMPT, ClauseMeaning, ProgramMeaning, SiteMeaning, Stratum, meaning_of
+from charter.dsl.meaning import ATTEMPT, ClauseMeaning, ProgramMeaning, SiteMeaning, Stratum, WatchMeaning, meaning_of
 from charter.dsl.program import (
-    CLOSING,
-    FINISHED,
     IN_RANGE,
     NO_CONFLICT,
     NO_EXCLUDED,
@@ -27,10 +25,8 @@ from charter.dsl.program import (
     Act,
     ActKind,
     Event,
-    Opening,
     Program,
     Role,
-    Seen,
     State,
     Variable,
     exhausted,
@@ -74,7 +70,7 @@ def step(program: Program, state: State, event: Event) -> Outcome:
     meant = meaning_of(program)
     if not _possible(meant, state, event):
         return Outcome(state, dropped=f"`{event.kind}` cannot come now")
-    old = _arrive(meant, _open(program, meant, state, event), event)
+    old = _begin(meant, state, event)
     values = dict(old)
     scope = Scope(old, values, event.fields, event.now)
     fired, overridden, broken, written = _fire(meant, values, scope, event)
@@ -98,7 +94,7 @@ def safe_stop(program: Program, state: State, event: Event, broken: tuple[Broken
     """What replaces a step that cannot be taken: the event counts as received, and a person takes over, without speech;
     a second time the conversation ends. INVARIANT: watches on `escalate` and `end` mention no arguments."""
     meant = meaning_of(program)
-    old = _arrive(meant, _open(program, meant, state, event), event)
+    old = _begin(meant, state, event)
     acts: tuple[Act, ...] = (Act(ActKind.ESCALATE, program.fallback, (), ("safe stop",)),)
     if state[OVER] or program.events[event.kind].ends:
         acts = ()
@@ -145,21 +141,16 @@ def _possible(meant: ProgramMeaning, state: State, event: Event) -> bool:
 # --- opening and arrival ---------------------------------------------------------------------------------------------
 
 
-def _open(program: Program, meant: ProgramMeaning, state: State, event: Event) -> dict[Variable, Value]:
-    opened = dict(state)
-    opened.update(meant.step_resets)
-    if not state[TURN_OPEN] and program.events[event.kind].opening is not Opening.JOINS:
-        opened.update(meant.turn_resets)
-    opened[TURN_OPEN] = True
-    return opened
-
-
-def _arrive(meant: ProgramMeaning, opened: dict[Variable, Value], event: Event) -> dict[Variable, Value]:
+def _begin(meant: ProgramMeaning, state: State, event: Event) -> dict[Variable, Value]:
+    """The variables after the resets of the step, and of a turn that opens, with what the event brings."""
+    begun = dict(state)
+    begun.update(meant.step_resets if state[TURN_OPEN] else meant.opening[event.kind])
+    begun[TURN_OPEN] = True
     arrives = meant.arrives[event.kind]
     if arrives:
-        scope = Scope(opened, opened, event.fields, event.now)
-        opened |= {variable: value(scope) for variable, value in arrives}
-    return opened
+        scope = Scope(begun, begun, event.fields, event.now)
+        begun |= {variable: value(scope) for variable, value in arrives}
+    return begun
 
 
 # --- rules -----------------------------------------------------------------------------------------------------------
@@ -181,9 +172,10 @@ def _fire(
         hold = _holding(stratum, scope)
         if not hold:
             continue
-        names = {clause.rule for clause in fired}
-        firing = [clause for clause in hold if names.isdisjoint(clause.overridden_by)] if names else hold
-        if len(firing) < len(hold):
+        firing = hold
+        if fired:
+            names = {clause.rule for clause in fired}
+            firing = [clause for clause in hold if names.isdisjoint(clause.overridden_by)]
             overridden += [clause for clause in hold if not names.isdisjoint(clause.overridden_by)]
         # what a rule reads stands before its stratum, so all is read before anything is written
         writes = [(clause, variable, value(scope)) for clause in firing for variable, value in clause.writes]
@@ -210,10 +202,9 @@ def _holding(stratum: Stratum, scope: Scope) -> list[ClauseMeaning]:
     for condition, yes, no in stratum.conditions:
         left &= yes if condition(scope) else no
     turns: list[int] = []
-    bits = f"{left:b}"[::-1]
-    place = bits.find("1")
-    while place >= 0:
-        guard = stratum.guards[place]
+    while left:
+        guard = stratum.guards[left.bit_length() - 1]
+        left ^= guard.bit
         for variable, value in guard.own:
             if final[variable] != value:
                 break
@@ -223,7 +214,6 @@ def _holding(stratum: Stratum, scope: Scope) -> list[ClauseMeaning]:
                     break
             else:
                 turns += guard.turns
-        place = bits.find("1", place + 1)
     turns.sort()
     return [stratum.clauses[turn] for turn in turns]
 
@@ -246,22 +236,28 @@ def _leave(program: Program, scope: Scope, fired: list[ClauseMeaning]) -> tuple[
     A rule reads only what is written before its stratum, or its own writes as old values: those reads are marked old,
     so the final values are the right ones for every act.
     """
-    sites = [site for clause in fired for site in clause.acts]
-    if not sites:
+    first: dict[int, SiteMeaning] = {}
+    for clause in fired:
+        for site in clause.acts:
+            first.setdefault(id(site.fixed or site), site)  # equal fixed acts are one object
+    if not first:
         return (), []
-    first = {id(site.fixed or site): site for site in reversed(sites)}  # equal fixed acts are one object
-    sites = sorted(first.values(), key=_PLACE) if len(first) > 1 else [*first.values()]
-    acts = _merged([site.fixed or _act(site, scope) for site in sites])
-    outside = [broken for site in sites if site.computed for broken in _outside(site, scope)]
-    kinds = {act.kind for act in acts}
-    if kinds <= _FREE:
+    acts: list[Act] = []
+    outside: list[Broken] = []
+    for site in sorted(first.values(), key=_PLACE):
+        acts.append(site.fixed or _act(site, scope))
+        outside += _outside(site, scope) if site.computed else ()
+    acts = _merged(acts)
+    if _FREE.issuperset(map(_KIND, acts)):
         return tuple(acts), outside
-    if ActKind.ESCALATE in kinds or ActKind.END in kinds:
+    if not _HANDING_OVER.isdisjoint(map(_KIND, acts)):
         acts = [act for act in acts if act.kind not in (ActKind.ASK, ActKind.COLLECT)]
     acts, excess = _within_bounds(program, scope.old, acts)
     return tuple(acts), outside + _exclusions(program, acts) + excess
 
 
+_KIND = attrgetter("kind")
+_HANDING_OVER = frozenset({ActKind.ESCALATE, ActKind.END})
 _FREE = frozenset({ActKind.DISCLOSE, ActKind.SAY, ActKind.TIMER, ActKind.NOTE})  # nothing bounds or excludes these
 
 
@@ -342,31 +338,35 @@ def _observe(
     """Makes `values`, which `scope` reads, those after all moments of the step: the requirements that they break, each
     once; books only, unless requirements are judged."""
     broken: dict[str, Broken] = {}
-    watches = meant.watches
-
-    def at(moment: Seen, scope: Scope) -> None:
-        for watch in watches[moment]:
-            fact = watch.changed
-            if fact is not None and scope.old[fact] == values[fact]:
-                continue
-            if (watch.requirement is not None and not judged) or (watch.when is not None and not watch.when(scope)):
-                continue
-            if watch.requirement is not None and watch.broken is not None and watch.broken(scope):
-                detail = " ".join(moment).strip() if fact is None else f"at the change of {fact}"
-                broken.setdefault(watch.requirement, Broken(watch.requirement, detail))
-            if watch.updates:
-                values.update([(variable, value(scope)) for variable, value in watch.updates])
-
-    for moment in meant.before_acts[event.kind]:
-        at(moment, scope)
+    _watch(meant.before_acts[event.kind], values, scope, broken, judged)
     for act in acts:
-        moment = act.kind, act.name
-        if moment in watches:
-            at(moment, Scope(scope.old, values, dict(act.args), scope.now))
-    if FINISHED in watches:
-        at(FINISHED, scope)
+        watches = meant.leaving.get((act.kind, act.name))
+        if watches is not None:
+            _watch(watches, values, Scope(scope.old, values, dict(act.args), scope.now), broken, judged)
+    _watch(meant.finished, values, scope, broken, judged)
     if closes and (values[OVER] or not meant.waiting(scope)):
-        if CLOSING in watches:
-            at(CLOSING, scope)
+        _watch(meant.closing, values, scope, broken, judged)
         values[TURN_OPEN] = False
     return list(broken.values())
+
+
+def _watch(
+    watches: Iterable[WatchMeaning],
+    values: dict[Variable, Value],
+    scope: Scope,
+    broken: dict[str, Broken],
+    judged: bool,
+) -> None:
+    """Makes `values`, which `scope` reads, those after these watches, and adds what they find broken."""
+    for watch in watches:
+        requirement, fact = watch.requirement, watch.changed
+        if requirement is not None and not judged:
+            continue
+        if fact is not None and scope.old[fact] == values[fact]:
+            continue
+        if watch.when is not None and not watch.when(scope):
+            continue
+        if requirement is not None and watch.broken is not None and watch.broken(scope):
+            broken.setdefault(requirement, Broken(requirement, watch.where))
+        if watch.updates:
+            values |= {variable: value(scope) for variable, value in watch.updates}

@@ -150,8 +150,8 @@ def _incident(executed: Executed | Failed, outcome: Outcome | Failed) -> Inciden
 
 def _differences(executed: Executed, outcome: Outcome) -> list[str]:
     """What differs, and how each side has it. Nothing if the executors agree."""
-    broken = tuple([broken.requirement for broken in outcome.broken])
-    same = (*outcome[:4], broken, outcome.dropped is not None)
+    state, acts, fired, overridden, broken, dropped, _ = outcome
+    same = state, acts, fired, overridden, tuple([each.requirement for each in broken]), dropped is not None
     if executed == same:
         return []
     found, meant = [], Executed(*same)

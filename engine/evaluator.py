@@ -32,6 +32,7 @@ from charter.engine.evaluator_program import (
     CompiledKind,
     Evaluator,
     Identity,
+    Placed,
     Seen,
     Variables,
 )
@@ -82,7 +83,9 @@ def execute(evaluator: Evaluator, state: State, event: Event, fire: Fire) -> Exe
     final = dict(old)
     fired, overridden, conflicts = _rules(kind, event, old, final, fire)
     over = bool(state[OVER])
-    broken = [NO_CONFLICT] * conflicts + [IN_RANGE] * kind.out_of_range(final)
+    broken = [NO_CONFLICT] * conflicts
+    if kind.out_of_range is not None:
+        broken += [IN_RANGE] * kind.out_of_range(final)
     acts: tuple[Act, ...] = ()
     if fired and not over:
         wanted, outside = _wanted(fired, old, final, fields, now)
@@ -120,7 +123,7 @@ def _rules(
     written: set[Variable] = set()
     conflicts = 0
     for number in range(len(kind.strata)):
-        names = {clause.rule for clause in fired}
+        names = {clause.rule for clause in fired} if fired else set()
         clauses, beaten = fire(event.kind, number, old, final, fields, now, names)
         overridden += beaten
         if not clauses:
@@ -144,13 +147,16 @@ def _wanted(fired: list[CompiledClause], old: State, final: State, fields: Seen,
     """The acts of these clauses in leaving order, equal ones merged at the place of the first, and how many arguments
     are outside their types."""
     outside = 0
-    constant = [placed for clause in fired for placed in clause.constant]
-    placed = list({id(placed[1]): placed for placed in reversed(constant)}.values())  # the first of equal ones
+    first: dict[int, Placed] = {}  # of those that are equal
+    computed: list[Placed] = []
     for clause in fired:
+        for constant in clause.constant:
+            first.setdefault(id(constant[1]), constant)
         if clause.acts is not None:
             acts = clause.acts(old, final, fields, now)
-            placed += [(at, (which, Act(*which, why))) for at, (which, why) in zip(clause.order, acts, strict=True)]
+            computed += [(at, (which, Act(*which, why))) for at, (which, why) in zip(clause.order, acts, strict=True)]
             outside += 0 if clause.outside is None else clause.outside(old, final, fields, now)
+    placed = [*first.values(), *computed]
     if len(placed) == 1:
         return (placed[0][1][1],), outside
     placed.sort(key=_PLACE)

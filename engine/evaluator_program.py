@@ -86,7 +86,8 @@ class CompiledClause:
 
 @dataclass(frozen=True, slots=True)
 class CompiledKind:
-    """What a step on one kind of event needs. `out_of_range` counts; `before` are its watches until acts leave."""
+    """What a step on one kind of event needs. `out_of_range` counts the facts outside their types; None where no fact
+    can be. `before` are its watches until acts leave."""
 
     possible: Computed
     opens: bool  # a turn, with resets, where none is open
@@ -94,7 +95,7 @@ class CompiledKind:
     arriving: tuple[Variable, ...]
     arrive: Several
     strata: tuple[tuple[CompiledClause, ...], ...]
-    out_of_range: Callable[[State], int]
+    out_of_range: Callable[[State], int] | None
     before: tuple[Watches, ...]
 
 
@@ -158,7 +159,7 @@ class _KindNames:
     possible: str
     arrive: str
     strata: tuple[tuple[tuple[str, str | None, str | None], ...], ...]
-    out_of_range: str
+    out_of_range: str | None
     before: tuple[str, ...]
 
 
@@ -189,7 +190,7 @@ def _linked_kind(
             )
             for stratum, own in zip(strata, names.strata, strict=True)
         ),
-        out_of_range=functions[names.out_of_range],
+        out_of_range=None if names.out_of_range is None else functions[names.out_of_range],
         before=tuple(functions[name] for name in names.before),
     )
 
@@ -264,7 +265,7 @@ def _act(source: Source, site: ActSite, fields: Fields) -> str:
     return f"(({source.constant(site.kind)}, {source.constant(site.name)}, ({args})), ({reasons}))"
 
 
-def _range(source: Source, program: Program, variables: Iterable[Variable]) -> str:
+def _range(source: Source, program: Program, variables: Iterable[Variable]) -> str | None:
     """How many of these facts are outside the bounds of their types. Others cannot have left them in this step."""
     lines = ["n = 0"]
     for variable in variables:
@@ -272,7 +273,7 @@ def _range(source: Source, program: Program, variables: Iterable[Variable]) -> s
         bounds = _bounds(source, "v", info.type, 0)
         if info.role is Role.FACT and bounds:
             lines += [f"v = f[{source.constant(variable)}]", f"n += not ({bounds})"]
-    return source.function("f", [*lines, "return n"])
+    return source.function("f", [*lines, "return n"]) if len(lines) > 1 else None
 
 
 def _bounds(source: Source, v: str, type_: Type, depth: int) -> str:

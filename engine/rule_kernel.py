@@ -168,14 +168,12 @@ def told(
     group: _Group, bits: int, old: State, final: State, fields: Seen, now: int, fired: set[str]
 ) -> tuple[str, int]:
     """A message that tells of the first rules with these bits, and the bits of the others."""
-    message = group.opening
-    for _ in range(MESSAGE_RULES):
+    parts, telling = [group.opening], group.told
+    while bits and len(parts) <= MESSAGE_RULES:
         bit = bits & -bits
-        message += group.told[bit](old, final, fields, now, fired)
+        parts.append(telling[bit](old, final, fields, now, fired))
         bits ^= bit
-        if not bits:
-            break
-    return message + "}", bits
+    return "".join(parts) + "}", bits
 
 
 def answers(group: _Group, message: str) -> list[str]:
@@ -190,13 +188,11 @@ def answers(group: _Group, message: str) -> list[str]:
             raise KernelFault("a message fired nothing, not even the sentinel")
         names: list[str] = []
         answer = started[1]
-        for _ in range(len(group.meaning) + 1):
+        while answer is not None:
+            if len(names) > len(group.meaning):
+                raise KernelFault("a rule fired twice")
             names.append(answer[2:6])
             answer = complete_and_start_action(handle, session)
-            if answer is None:
-                break
-        else:
-            raise KernelFault("a rule fired twice")
         if names.pop() != group.sentinel or group.sentinel in names:
             raise KernelFault("the sentinel did not fire last, once")
         status, _ = retract_fact(handle, _RETRACTED)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from charter.dsl.program import Program, State
+from charter.dsl.program import Program, Read, State
 from charter.dsl.types import EnumType
 from charter.engine.evaluator_program import Seen
 from charter.engine.evaluator_source import SCOPE, Fields, Source
@@ -66,12 +66,23 @@ def _can_fire(text: _Text, rules: Sequence[Rule]) -> str:
     for i, rule in enumerate(rules):
         for signal, wanted in rule.leaf:
             testers.setdefault(signal, []).append((1 << i, wanted))
-    own = [[test for test in rule.leaf if len(testers[test[0]]) < _MANY] for rule in rules]
+    own = [sorted([test for test in rule.leaf if len(testers[test[0]]) < _MANY], key=_effort) for rule in rules]
     lines = [f"m = {sum(1 << i for i, tests in enumerate(own) if not tests):#x}"]
     lines += [f"if {_all_hold(text, tests)}: m |= {1 << i:#x}" for i, tests in enumerate(own) if tests]
     every = (1 << len(rules)) - 1
     lines += [_strike(text, signal, every, by) for signal, by in testers.items() if len(by) >= _MANY]
     return text.source.function(f"{SCOPE}, fired", [*lines, "return m"])
+
+
+def _effort(test: Test) -> int:
+    """What a test takes, from the least up: a variable is looked at faster than anything is computed."""
+    match test[0]:
+        case Ordinal():
+            return 0
+        case Whole(Read()):
+            return 1
+        case _:
+            return 2
 
 
 def _all_hold(text: _Text, tests: Iterable[Test]) -> str:
