@@ -350,7 +350,8 @@ async def test_what_a_broken_call_leaves_unanswered_is_asked_alone(broken: bytes
         assert all(isinstance(answer, Suggested) for answer in answers)
         assert isinstance(await them.ask(ask(utterance="three")), Suggested)
     assert placed.calls == 1  # such calls are not tried for a while
-    assert placed.alone == ["one", "two", "three"]
+    assert sorted(placed.alone[:2]) == ["one", "two"]  # two calls at once come in any order
+    assert placed.alone[2:] == ["three"]
 
 
 async def test_a_call_takes_questions_for_a_while_and_then_another_does() -> None:
