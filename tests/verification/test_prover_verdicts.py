@@ -87,11 +87,11 @@ CASES = {
 }
 
 
-def results(text: str, settings: Settings = Settings()) -> dict[str, Result]:  # noqa: B008  # frozen
+def results(text: str, settings: Settings | None = None) -> dict[str, Result]:
     """The results of a policy, by name; it must load."""
     loaded = load_text(text)
     assert isinstance(loaded, Loaded), str(loaded)
-    return {result.name: result for result in prove(loaded.program, settings)}
+    return {result.name: result for result in prove(loaded.program, settings or Settings())}
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -29,6 +29,7 @@ ROOM = 1024  # places that are kept for their whole state
 OBSERVED = 16  # one step of so many is looked at for what requirements are about, besides those that show something new
 PATIENCE = 5_000  # steps without anything that is sought, besides as many as it took so far
 JUDGED = 20  # one conversation of so many is judged as a whole
+ALL = 1_000_000_000  # findings, as many as there are
 PAUSES = (0, 0, 0, 1, 900, 59_001, 3_600_000, 90_000_000)
 
 

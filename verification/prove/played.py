@@ -9,12 +9,11 @@ from typing import TypeAlias
 from charter.dsl.program import Program
 from charter.verification.fuzz.pieces import PIECE, Shown, fuzz
 from charter.verification.fuzz.play import Fault, semantics_alone
-from charter.verification.fuzz.search import Budget
+from charter.verification.fuzz.search import ALL, Budget
 from charter.verification.prove.conversation import Replayed, replayed
 from charter.verification.prove.hints import in_order
 
 SEED = 0
-ALL = 1_000_000_000
 
 Breaks: TypeAlias = dict[str, Replayed]
 

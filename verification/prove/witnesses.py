@@ -12,7 +12,7 @@ from charter.dsl.program import Event, Program
 from charter.dsl.session import begin, feed
 from charter.verification.fuzz.play import semantics_alone
 from charter.verification.fuzz.reach import Observer, OccasionKey, Reached, branches_of, observer
-from charter.verification.fuzz.search import Budget, search
+from charter.verification.fuzz.search import ALL, Budget, search
 from charter.verification.prove.cache import Cache
 from charter.verification.prove.hints import Conversation
 from charter.verification.prove.machine import Goal, goal_of
@@ -22,7 +22,6 @@ Witnesses: TypeAlias = dict[OccasionKey, tuple[Event, ...]]
 
 SEED = 0
 STEPS = 200  # of play for each branch of a program, at most
-ALL = 1_000_000_000
 
 
 def witnesses(program: Program, cache: Cache | None) -> Witnesses:
