@@ -5,7 +5,8 @@ The graph has no quantifier and no function but those below, so it reads as SMT-
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import NewType, TypeAlias, assert_never
 
@@ -59,6 +60,10 @@ class Graph:
     def __post_init__(self) -> None:
         self.const(True)
         self.const(False)
+
+    def copy(self) -> "Graph":
+        """The same terms, each as the same number, in a graph of its own."""
+        return Graph(*(copy(getattr(self, part.name)) for part in fields(self)))
 
     # --- leaves
 

@@ -46,8 +46,7 @@ class Grounds:
         encoder = Encoder(loosened.program)
         self._parts = loosened.parts
         self._machine = Machine(encoder, goals_of(loosened.program), Facts(needing_start(encoder)))
-        self._columns = {self._machine.graph.name(column): column for column in self._machine.place}
-        self._facts: list[Clause] = [tuple((self._columns[n], value) for n, value in fact) for fact in facts]
+        self._facts: list[Clause] = [tuple((self._machine.named[n], value) for n, value in fact) for fact in facts]
         self._codes = codes_of(loosened.program)
         self._budget = budget
         self._known: dict[int, _Core | Unshown] = {}
@@ -90,7 +89,7 @@ class Grounds:
         stays = [graph.not_(machine.misses(kind, goals[each])) for each in beside]
         first = [] if name in STEP_CHECKS else [s for each, s in zip(beside, stays, strict=True) if each in STEP_CHECKS]
         bad = graph.and_(machine.misses(kind, goals[name]), *first)
-        over = {i: [self._columns[column] for column in i.columns] for i in invariants}
+        over = {i: [self._machine.named[column] for column in i.columns] for i in invariants}
         after = {column: machine.after(kind, column) for columns in over.values() for column in columns}
         if bad == FALSE and all(column == then for column, then in after.items()):
             return _Core()

@@ -84,8 +84,7 @@ def in_order(program: Program, events: Sequence[Event], outcomes: Sequence[Outco
 
 
 def _columns(machine: Machine, names: Sequence[str]) -> tuple[Term, ...] | None:
-    by_name = {machine.graph.name(column): column for column in machine.place}
-    return tuple(by_name[name] for name in names) if set(names) <= by_name.keys() else None
+    return tuple(machine.named[name] for name in names) if set(names) <= machine.named.keys() else None
 
 
 def _is_shortest(

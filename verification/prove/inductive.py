@@ -5,7 +5,7 @@ the others are looked at again, until no step breaks any that is left. Most is s
 what is open, so what else is not, and few of the flags of a clause change.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from charter.dsl.program import EventKind
@@ -40,6 +40,15 @@ def inductive(machine: Machine, clauses: Sequence[Clause], codes: Codes, budget:
     return alive
 
 
+def still_inductive(
+    machine: Machine, clauses: Sequence[Clause], codes: Codes, budget: int, about: Mapping[EventKind, Container[Term]]
+) -> bool:
+    """Whether no step of the machine breaks any of the clauses, which it knows, that are about these columns."""
+    known = Known(clauses)
+    checks = (_check(machine, kind, known, columns) for kind, columns in about.items())
+    return not any(_broken(machine, check, codes, budget) for check in checks)
+
+
 @dataclass(frozen=True, slots=True)
 class _Check:
     """A kind of event: when it comes, the columns after it, the clauses that it may break, what may keep them."""
@@ -55,11 +64,12 @@ def _begins(machine: Machine, clause: Clause) -> bool:
     return any((machine.initial(column) == TRUE) is value for column, value in clause)
 
 
-def _check(machine: Machine, kind: EventKind, known: Known) -> _Check:
+def _check(machine: Machine, kind: EventKind, known: Known, about: Container[Term] | None = None) -> _Check:
     coming, changed = machine.coming(kind), machine.changed(kind)
     if coming.comes == FALSE:
         return _Check(FALSE, {}, (), (), machine.leans_on(kind, ()))
-    touched = dict.fromkeys(clause for column in changed for clause in known.about(column))
+    asked_of = [column for column in changed if about is None or column in about]
+    touched = dict.fromkeys(clause for column in asked_of for clause in known.about(column))
     before = {**dict.fromkeys(machine.never, False), **coming.values}
     sure = {column: value for column, value in before.items() if column not in changed}
     lost = [clause for clause in touched if _may_be_lost(machine, clause, changed, coming.values, sure)]

@@ -98,6 +98,7 @@ class Machine:
         for variable, columns in self._columns.items():
             for i, column in enumerate(columns):
                 self.place[column] = (variable, i)
+        self.named = {self.graph.name(column): column for column in self.place}
         self._state = 0
         for column in self.place:
             self._state |= self.graph.inputs[column]

@@ -1,20 +1,21 @@
 """What stands of the proofs about a program when some of its rules have changed, without searching for a proof.
 
 An invariant is kept by every step; the steps on a kind of event whose rules are the same are the same. So the facts and
-the invariants are shown again for the kinds that changed, and for these only. Nothing here is read from a disk: whoever
-asks has the proofs from the prover.
+the invariants are shown again for the kinds that changed, and for these only; and of these only what is about anything
+that their steps now do otherwise. Nothing here is read from a disk: whoever asks has the proofs from the prover.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
-from charter.dsl.program import STEP_CHECKS, Clause, EventKind, Program
+from charter.dsl.program import STEP_CHECKS, Clause, EventKind, Program, Role
 from charter.verification.encode.encoder import Encoder
 from charter.verification.encode.smt import Codes
-from charter.verification.encode.terms import Term
 from charter.verification.prove.checks import cases
+from charter.verification.prove.edited import Edited, edited
 from charter.verification.prove.hints import confirmed
-from charter.verification.prove.inductive import inductive
+from charter.verification.prove.inductive import still_inductive
 from charter.verification.prove.invariants import FACTS
 from charter.verification.prove.machine import Goal, Machine, goals_of
 from charter.verification.prove.prove import Settings, Subject, proved, subject_of
@@ -22,7 +23,7 @@ from charter.verification.prove.pursue import Budget, Holds
 from charter.verification.prove.started import needing_start_among
 from charter.verification.prove.verdicts import Invariant, Proved, Result
 from charter.verification.prove.witnesses import still, witnesses
-from charter.verification.workers import Failed, worked
+from charter.verification.workers import worked
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,30 +45,51 @@ class Standing:
 
     def lost(self, program: Program, settings: Settings) -> frozenset[str] | None:
         """The goals whose proofs do not stand for this program; None where that is not seen at once."""
-        asked = worked((program,), lambda program: self._lost(program, settings), settings.limits)
-        return next((found for _, found in asked if not isinstance(found, Failed)), None)
-
-    def _lost(self, program: Program, settings: Settings) -> frozenset[str] | None:
         changed = _changed(self.subject.program, program)
         if changed is None:
             return None
-        encoder = Encoder(program, rows=settings.rows)
+        before, facts = self.subject.machine.encoder, self.subject.facts
+        encoder = Encoder(program, graph=before.graph.copy(), rows=settings.rows)
         needing = needing_start_among(encoder, changed)
-        if needing is None or needing != self.subject.facts.needing_start.intersection(changed):
+        if needing is None or needing != facts.needing_start.intersection(changed):
             return None
-        facts = replace(self.subject.facts, needing_start=needing, clauses=self._clauses(encoder))
-        machine, codes = Machine(encoder, goals_of(program), facts, changed), self.subject.codes.copy()
-        if set(inductive(machine, facts.clauses, codes, settings.budget.path)) != set(facts.clauses):
-            return None
-        lost = {name for name in self.proved if not self._holds(name, machine, codes, settings.budget)}
-        return frozenset(lost | self._not_met(program, frozenset(changed)))
+        machine = Machine(encoder, goals_of(program), replace(facts, needing_start=needing), changed)
+        return self._lost(machine, [edited(before, encoder, kind) for kind in changed], settings)
 
-    def _clauses(self, encoder: Encoder) -> tuple[tuple[tuple[Term, bool], ...], ...]:
-        """The facts, about the columns of this encoder."""
-        old, new = self.subject.machine.graph, encoder.graph
-        return tuple(
-            tuple((new.var(old.name(column), old.sort[column]), value) for column, value in clause)
-            for clause in self.subject.facts.clauses
+    def _lost(self, machine: Machine, edits: Sequence[Edited], settings: Settings) -> frozenset[str] | None:
+        jobs, budget, codes = settings.limits.jobs, settings.budget, self.subject.codes
+
+        def facts() -> frozenset[str] | None:
+            about = {e.kind: machine.columns_of(e.moved) if e.comes_alike else machine.place for e in edits}
+            keeps = still_inductive(machine, self.subject.facts.clauses, codes.copy(), budget.path, about)
+            return frozenset() if keeps else None
+
+        def not_met() -> frozenset[str]:
+            return self._not_met(machine.encoder.program, frozenset(machine.kinds))
+
+        def not_kept(names: Sequence[str]) -> frozenset[str]:
+            return frozenset(name for name in names if not self._holds(name, machine, codes.copy(), budget))
+
+        touched = [name for name in self.proved if not self._is_untouched(name, machine, edits)]
+        shares = [partial(not_kept, touched[i::jobs]) for i in range(jobs)]
+        tasks: Sequence[Callable[[], frozenset[str] | None]] = (*shares, facts, not_met)
+        lost: set[str] = set()
+        for _, found in worked(tasks, lambda work: work(), settings.limits):
+            if not isinstance(found, frozenset):
+                return None
+            lost |= found
+        return frozenset(lost)
+
+    def _is_untouched(self, name: str, machine: Machine, edits: Iterable[Edited]) -> bool:
+        """Whether all that the proof of a goal is about are the same terms in the steps as they are now."""
+        infos, invariants = machine.encoder.infos, [i for i in self.proved[name].invariants if i.case != FACTS]
+        goals = [machine.goals[each] for each in {name, *(beside for i in invariants for beside in i.beside)}]
+        columns = {machine.named[column] for i in invariants for column in i.columns}
+        variables = {machine.place[column][0] for column in columns.union(machine.begins_with(machine.goals[name]))}
+        remembered = {v for v in variables if v in infos and infos[v].role is Role.GHOST}
+        return remembered.issubset(ghost for goal in goals for ghost in goal.ghosts) and all(
+            edit.comes_alike and edit.moved.isdisjoint(variables) and all(map(edit.is_judged_alike, goals))
+            for edit in edits
         )
 
     def _holds(self, name: str, machine: Machine, codes: Codes, budget: Budget) -> bool:
@@ -83,13 +105,13 @@ class Standing:
             _kept(machine, program, goal, codes, budget, known[case]) for case, goal in goals.items()
         )
 
-    def _not_met(self, program: Program, changed: frozenset[EventKind]) -> set[str]:
+    def _not_met(self, program: Program, changed: frozenset[EventKind]) -> frozenset[str]:
         """The requirements of which no conversation shows any more that they matter. Those without a changed kind still
         do; in place of the others more are looked for."""
         told = {(name, number): events for name, proof in self.proved.items() for number, events in proof.occasions}
         touched = {key: events for key, events in told.items() if any(event.kind in changed for event in events)}
         gone = touched.keys() - still(program, touched).keys() if touched else set()
-        return {name for name, _ in gone - witnesses(program, None).keys()} if gone else set()
+        return frozenset(name for name, _ in gone - witnesses(program, None).keys()) if gone else frozenset()
 
 
 def standing_of(program: Program, settings: Settings) -> Standing:
