@@ -173,6 +173,11 @@ class Encoder:
             self._steps[kind] = self._step(kind)
         return self._steps[kind]
 
+    def take(self, other: "Encoder", kinds: Iterable[EventKind]) -> None:
+        """Takes the steps on these kinds, which are the same, from an encoder over a graph of which this has a copy."""
+        self._steps |= {kind: other.step(kind) for kind in kinds}
+        self.columns = {**other.columns, **self.columns}
+
     def initial(self, variable: Variable) -> Symbol:
         """The value of a variable before `start`."""
         graph, type_ = self.graph, self.layouts[variable].type

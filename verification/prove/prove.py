@@ -1,7 +1,7 @@
 """From a program to verdicts: what holds for every policy, then each requirement, in processes that can be killed."""
 
 import time
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Collection, Container, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -78,14 +78,20 @@ def subject_of(program: Program, settings: Settings) -> Subject:
 
 
 def prove(program: Program, settings: Settings, first: Container[str] = ()) -> Iterator[Result]:
-    """The verdicts, as they come; where a built-in check fails, nothing that depends on it is called proved."""
-    yield from proved(subject_of(program, settings), settings.limits, first)
+    """The verdicts, as they come, of these requirements first; where a built-in check fails, nothing that depends on it
+    is called proved."""
+    subject = subject_of(program, settings)
+    ordered = sorted((goal.name for goal in goals_of(program)), key=lambda name: name not in first)
+    yield from proved(subject, settings.limits, ordered)
 
 
-def proved(subject: Subject, limits: Limits, first: Container[str] = ()) -> Iterator[Result]:
-    """The verdicts on a program that is ready to be asked about; of these requirements `first`."""
-    ordered = sorted(subject.program.requirements, key=lambda requirement: requirement.name not in first)
-    requirements = {requirement.name: requirement for requirement in ordered}
+def proved(subject: Subject, limits: Limits, names: Collection[str] | None = None) -> Iterator[Result]:
+    """The verdicts on a program that is ready to be asked about, or on what has these names, in this order but for the
+    built-in checks, which come first."""
+    every = {requirement.name: requirement for requirement in subject.program.requirements}
+    asked = subject.machine.goals if names is None else names
+    checks = tuple(name for name in asked if name in STEP_CHECKS)
+    requirements = {name: every[name] for name in asked if name in every}
     leaning_on = of_facts(subject.machine.graph, subject.facts.clauses)
 
     def work(name: str) -> tuple[Verdict, float, int]:
@@ -94,7 +100,7 @@ def proved(subject: Subject, limits: Limits, first: Container[str] = ()) -> Iter
         return verdict, time.process_time() - began, subject.recall.searched  # this process does nothing else
 
     failing, played = None, None
-    for part in (tuple(STEP_CHECKS), tuple(requirements)):
+    for part in (checks, tuple(requirements)):
         for name, answer in worked(part, work, limits):
             verdict, seconds, searched = (Unknown(answer.why, 0), 0.0, 1) if isinstance(answer, Failed) else answer
             if isinstance(verdict, Proved):

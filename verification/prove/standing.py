@@ -5,13 +5,13 @@ the invariants are shown again for the kinds that changed, and for these only; a
 that their steps now do otherwise. Nothing here is read from a disk: whoever asks has the proofs from the prover.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 from charter.dsl.program import STEP_CHECKS, Clause, EventKind, Program, Role
 from charter.verification.encode.encoder import Encoder
-from charter.verification.encode.smt import Codes
+from charter.verification.encode.smt import Codes, codes_of
 from charter.verification.prove.checks import cases
 from charter.verification.prove.edited import Edited, edited
 from charter.verification.prove.hints import confirmed
@@ -20,9 +20,10 @@ from charter.verification.prove.invariants import FACTS
 from charter.verification.prove.machine import Goal, Machine, goals_of
 from charter.verification.prove.prove import Settings, Subject, proved, subject_of
 from charter.verification.prove.pursue import Budget, Holds
+from charter.verification.prove.recall import Recall
 from charter.verification.prove.started import needing_start_among
 from charter.verification.prove.verdicts import Invariant, Proved, Result
-from charter.verification.prove.witnesses import still, witnesses
+from charter.verification.prove.witnesses import Witnesses, still, witnesses
 from charter.verification.workers import worked
 
 
@@ -49,12 +50,28 @@ class Standing:
         if changed is None:
             return None
         before, facts = self.subject.machine.encoder, self.subject.facts
-        encoder = Encoder(program, graph=before.graph.copy(), rows=settings.rows)
+        encoder = self._encoder(program, settings)
         needing = needing_start_among(encoder, changed)
         if needing is None or needing != facts.needing_start.intersection(changed):
             return None
         machine = Machine(encoder, goals_of(program), replace(facts, needing_start=needing), changed)
         return self._lost(machine, [edited(before, encoder, kind) for kind in changed], settings)
+
+    def edited(self, program: Program, lost: Container[str], settings: Settings) -> Subject:
+        """The program, ready to be asked about what was lost. INVARIANT: of all that was proved only that was."""
+        encoder, facts, told = self._encoder(program, settings), self.subject.facts, self._told()
+        changed = _changed(self.subject.program, program) or ()
+        encoder.take(self.subject.machine.encoder, (kind for kind in program.events if kind not in changed))
+        seen = still(program, {key: events for key, events in told.items() if key[0] in lost})
+        machine, codes = Machine(encoder, goals_of(program), facts), codes_of(program)
+        return Subject(program, facts, machine, codes, settings.budget, Recall(settings.cache), seen)
+
+    def _encoder(self, program: Program, settings: Settings) -> Encoder:
+        """Of a program with the same state, so that what is the same is the same terms."""
+        return Encoder(program, graph=self.subject.machine.graph.copy(), rows=settings.rows)
+
+    def _told(self) -> Witnesses:
+        return {(name, number): events for name, proof in self.proved.items() for number, events in proof.occasions}
 
     def _lost(self, machine: Machine, edits: Sequence[Edited], settings: Settings) -> frozenset[str] | None:
         jobs, budget, codes = settings.limits.jobs, settings.budget, self.subject.codes
@@ -108,8 +125,9 @@ class Standing:
     def _not_met(self, program: Program, changed: frozenset[EventKind]) -> frozenset[str]:
         """The requirements of which no conversation shows any more that they matter. Those without a changed kind still
         do; in place of the others more are looked for."""
-        told = {(name, number): events for name, proof in self.proved.items() for number, events in proof.occasions}
-        touched = {key: events for key, events in told.items() if any(event.kind in changed for event in events)}
+        touched = {
+            key: events for key, events in self._told().items() if any(event.kind in changed for event in events)
+        }
         gone = touched.keys() - still(program, touched).keys() if touched else set()
         return frozenset(name for name, _ in gone - witnesses(program, None).keys()) if gone else frozenset()
 

@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +23,6 @@ from charter.verification.prove.invariants import certified
 from charter.verification.prove.machine import goals_of
 from charter.verification.prove.prove import Settings, Subject, subject_of
 from charter.verification.prove.prove import proved as proved_of
-from charter.verification.prove.standing import Standing
 from charter.verification.prove.verdicts import Result
 from charter.verification.show.junit import to_junit
 from charter.verification.show.report import exit_code, summary, text, to_json_report
@@ -82,7 +81,7 @@ def verify_command(
     if watching:
         if len(paths) != 1 or as_json or sarif or junit or certificate or why or deep:
             raise click.UsageError("--watch is of one policy, and prints text only")
-        watch(paths[0], settings, partial(_anew, settings))
+        watch(paths[0], settings, partial(_watched, settings))
     proved: list[tuple[str, Loaded, list[Result]]] = []
     more: dict[str, dict[str, Json]] = {}
     codes: list[int] = []
@@ -127,15 +126,21 @@ def remembered(folder: Path | None) -> Cache:
 
 
 def verified(
-    loaded: Loaded, settings: Settings, *, show: Callable[[Loaded, Result], None], subject: Subject | None = None
+    loaded: Loaded,
+    settings: Settings,
+    *,
+    show: Callable[[Loaded, Result], None],
+    subject: Subject | None = None,
+    names: Collection[str] | None = None,
 ) -> list[Result]:
-    """The results in the order of the policy; each is shown as soon as it is known, in that order."""
-    order = [goal.name for goal in goals_of(loaded.program)]
+    """The results, or those with these names, in the order of the policy; each is shown as soon as it is known, in that
+    order."""
+    order = [goal.name for goal in goals_of(loaded.program) if names is None or goal.name in names]
     found: dict[str, Result] = {}
     shown = 0
     with progress(sys.stderr, len(order)) as proving:
         proving(0)
-        for result in proved_of(subject or subject_of(loaded.program, settings), settings.limits):
+        for result in proved_of(subject or subject_of(loaded.program, settings), settings.limits, order):
             found[result.name] = result
             while shown < len(order) and order[shown] in found:
                 proving(None)
@@ -147,13 +152,13 @@ def verified(
     return [found[name] for name in order]
 
 
-def _anew(settings: Settings, path: Path, loaded: Loaded) -> Standing | None:
-    """What `--watch` says of a policy of which nothing is known."""
-    subject = subject_of(loaded.program, settings)
-    results = verified(loaded, settings, show=_printed, subject=subject)
+def _watched(
+    settings: Settings, path: Path, loaded: Loaded, subject: Subject, names: Collection[str] | None
+) -> list[Result]:
+    """What `--watch` says of a policy, or of what has these names."""
+    results = verified(loaded, settings, show=_printed, subject=subject, names=names)
     click.echo(summary(str(path), results))
-    standing = Standing.after(subject, results)
-    return standing if len(standing.proved) == len(results) else None
+    return results
 
 
 def _certify(file: Path, loaded: Loaded, results: list[Result]) -> None:

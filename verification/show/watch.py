@@ -5,25 +5,28 @@ another process has left.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Never
 
 import click
 
 from charter.dsl.load import Loaded, Rejected, load
-from charter.verification.prove.prove import Settings
+from charter.dsl.program import STEP_CHECKS
+from charter.verification.prove.prove import Settings, Subject, subject_of
 from charter.verification.prove.standing import Standing
+from charter.verification.prove.verdicts import Result
 from charter.verification.usage import tell
 
 PAUSE = 0.2  # seconds between two looks at the files
 
-Anew = Callable[[Path, Loaded], Standing | None]
+Prove = Callable[[Path, Loaded, Subject, Collection[str] | None], list[Result]]
 
 
-def watch(path: Path, settings: Settings, anew: Anew) -> Never:
-    """Until it is interrupted. `anew` proves from the start, says what came of it, and returns what stands, if all."""
+def watch(path: Path, settings: Settings, prove: Prove) -> Never:
+    """Until it is interrupted. `prove` gives the results on what has these names, or on everything, and says them."""
     standing: Standing | None = None
     while True:
         seen = _stamps(path)
@@ -31,14 +34,27 @@ def watch(path: Path, settings: Settings, anew: Anew) -> Never:
             case Rejected() as rejected:
                 tell(path, rejected)
             case Loaded() as loaded:
-                began = time.perf_counter()
-                if standing is not None and standing.of(loaded.program, settings):
-                    seconds = time.perf_counter() - began
-                    click.echo(f"{path}: all {len(standing.proved)} still proved, in {seconds:.1f} s")
-                else:
-                    standing = anew(path, loaded)
+                standing = _proved(path, loaded, standing, settings, prove)
         while _stamps(path) == seen:
             time.sleep(PAUSE)
+
+
+def _proved(path: Path, loaded: Loaded, standing: Standing | None, settings: Settings, prove: Prove) -> Standing | None:
+    """What stands for the next edit: this policy if all of it is proved, or else what stood before."""
+    began = time.perf_counter()
+    lost = None if standing is None else standing.lost(loaded.program, settings)
+    if standing is None or lost is None or not lost.isdisjoint(STEP_CHECKS):
+        subject = subject_of(loaded.program, settings)
+        results = prove(path, loaded, subject, None)
+        now = Standing.after(subject, results)
+        return now if len(now.proved) == len(results) else standing
+    kept, seconds = standing.proved.keys() - lost, time.perf_counter() - began
+    click.echo(f"{path}: {'the other' if lost else 'all'} {len(kept)} still proved, in {seconds:.1f} s")
+    if not lost:
+        return standing
+    subject = standing.edited(loaded.program, lost, settings)
+    now = Standing.after(subject, prove(path, loaded, subject, lost))
+    return replace(now, proved={**standing.proved, **now.proved}) if lost <= now.proved.keys() else standing
 
 
 def _stamps(path: Path) -> Mapping[Path, tuple[int, int]]:
