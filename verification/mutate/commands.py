@@ -9,6 +9,7 @@ import click
 from charter.dsl.load import Loaded
 from charter.dsl.values import Json
 from charter.verification.explain.shared_defines import shared_defines
+from charter.verification.fuzz.pieces import PIECE
 from charter.verification.mutate.mutation import Effort, Fate, Judged, judged, sampled, summary
 from charter.verification.prove.prove import Settings
 from charter.verification.show.commands import echo
@@ -23,7 +24,7 @@ _STYLES = {Fate.KILLED: "quiet", Fate.EQUIVALENT: "quiet", Fate.SURVIVING: "vacu
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--sample", type=click.IntRange(1), help="Only so many mutants of each policy.")
 @click.option("--seed", default=0, show_default=True, type=int, help="The same seed, the same sample.")
-@click.option("--steps", default=3_000, show_default=True, type=click.IntRange(0), help="Steps of fuzzing each mutant.")
+@click.option("--steps", default=PIECE, show_default=True, type=click.IntRange(0), help="Steps of fuzzing each mutant.")
 @click.option("--only-fuzzed", is_flag=True, help="Prove nothing of what fuzzing does not break.")
 @click.option("--jobs", default=2, show_default=True, type=click.IntRange(1, 64), help="How many proofs at a time.")
 @click.option("--seconds", default=60.0, show_default=True, type=Seconds(1), help="When one proof is given up.")

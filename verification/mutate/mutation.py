@@ -21,7 +21,7 @@ from charter.verification.compare.equivalence import Unshown, equivalence_within
 from charter.verification.compare.product import search
 from charter.verification.encode.encoder import Encoder
 from charter.verification.encode.smt import codes_of
-from charter.verification.fuzz.pieces import fuzz
+from charter.verification.fuzz.pieces import PIECE, fuzz
 from charter.verification.fuzz.play import Fault, semantics_alone
 from charter.verification.fuzz.search import Budget
 from charter.verification.mutate.mutants import Mutant, Refused, compiled, mutants
@@ -29,8 +29,7 @@ from charter.verification.prove.cache import Cache
 from charter.verification.prove.checks import checked
 from charter.verification.prove.facts import Facts
 from charter.verification.prove.machine import Machine, goals_of
-from charter.verification.prove.played import breaks
-from charter.verification.prove.prove import Settings, prove
+from charter.verification.prove.prove import Settings, prove, proved
 from charter.verification.prove.pursue import Missed, pursue
 from charter.verification.prove.recall import Recall
 from charter.verification.prove.standing import Standing, standing_of
@@ -65,7 +64,7 @@ class Effort:
     """How much is tried for each mutant: steps of fuzzing, and the prover's settings. `only_fuzzed`: a mutant that
     fuzzing does not break is left undecided."""
 
-    steps: int = 3_000
+    steps: int = PIECE
     proving: Settings = field(default_factory=Settings)
     only_fuzzed: bool = False
 
@@ -85,10 +84,9 @@ def judged(loaded: Loaded, chosen: Iterable[Mutant], effort: Effort) -> Iterator
         cache = Cache(Path(folder), lambda _: None)
         proving = replace(effort.proving, cache=cache)
         standing = None if effort.only_fuzzed else standing_of(loaded.program, proving)
-        names = {goal.name for goal in goals_of(loaded.program)} if standing is None else set(standing.proved)
         each = replace(effort, proving=replace(proving, cache=replace(cache, frozen=True)))
         for mutant in chosen:
-            fate, by = _fate(loaded, mutant, standing, names, each)
+            fate, by = _fate(loaded, mutant, standing, each)
             yield Judged(mutant, fate, by)
 
 
@@ -98,14 +96,12 @@ def summary(found: Sequence[Judged]) -> str:
     return f"{len(found)} mutants: " + ", ".join(f"{counts[fate]} {fate}" for fate in Fate if counts[fate])
 
 
-def _fate(
-    loaded: Loaded, mutant: Mutant, standing: Standing | None, names: set[str], effort: Effort
-) -> tuple[Fate, str]:
-    """`names`: what is proved of the policy; only that can be refuted of a mutant."""
+def _fate(loaded: Loaded, mutant: Mutant, standing: Standing | None, effort: Effort) -> tuple[Fate, str]:
     program = compiled(mutant, loaded.sources)
     if isinstance(program, Refused):
         return Fate.KILLED, f"check: {program.diagnostics[0].message}"
-    broken = _fuzzed(program, effort.steps) & names
+    names = {goal.name for goal in goals_of(loaded.program)} if standing is None else set(standing.proved)
+    broken = _fuzzed(program, effort.steps) & names  # only what is proved of the policy can be refuted of a mutant
     if broken:
         refuted = _refuted(program, broken, effort.proving)
         if refuted is None:
@@ -117,11 +113,8 @@ def _fate(
     if noticed is None and _act_alike(loaded.program, program, effort):
         return Fate.EQUIVALENT, "proved to act alike"
     tested = "no test fails" if noticed is None else f'the test "{noticed}" fails'
-    lost = standing.lost(program, effort.proving)
-    if lost == frozenset():
-        return Fate.SURVIVING, f"everything is proved; {tested}"
     undecided: list[str] = []
-    for result in prove(program, effort.proving, first=lost or ()):
+    for result in _in_doubt(program, standing, effort.proving):
         if _is_worse(result, names):
             return Fate.KILLED, f"verify: {result.name}"
         if result.name in names and isinstance(result.verdict, Unknown):
@@ -129,11 +122,17 @@ def _fate(
         if len(undecided) == ENOUGH:
             break
     if undecided:
-        broken = breaks(program).keys() & names  # to which `verify` comes, given the time
-        if broken:
-            return Fate.KILLED, f"verify: {min(broken)}"
         return Fate.UNKNOWN, f"not decided: {', '.join(undecided)}; {tested}"
     return Fate.SURVIVING, f"everything is proved; {tested}"
+
+
+def _in_doubt(program: Program, standing: Standing, settings: Settings) -> Iterator[Result]:
+    """The verdicts on all of which it is not seen at once that what is proved of the policy stands."""
+    lost = standing.lost(program, settings)
+    if lost is None or not lost.isdisjoint(STEP_CHECKS):
+        yield from prove(program, settings, first=lost or ())
+    elif lost:
+        yield from proved(standing.edited(program, lost, settings), settings.limits, sorted(lost))
 
 
 def _noticed(loaded: Loaded, program: Program) -> str | None:
