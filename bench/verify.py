@@ -230,9 +230,7 @@ def _median(values: Iterable[float]) -> float:
 
 def _print(row: dict[str, Any], *, first: bool) -> None:
     if first:
-        print(
-            "policy                              cold s   CPU s  watched s, again    edit s   CPU s  worked on  MB     verdicts"
-        )
+        print(f"{'policy':<35} cold s   CPU s  watched s, again  edit s   CPU s  worked on  MB     verdicts")
     size = f"{row['rules']} x {row['requirements']}"
     shape = ("irregular" if row["irregular"] else "regular") + (", faults" if row["faulty"] else "")
     cold, edited = row["cold"], row["edited"]
