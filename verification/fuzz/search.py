@@ -7,18 +7,19 @@ lies many events deep is reached step by step. The same seed and number of steps
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from random import Random
 
 from charter.dsl.program import OVER, TURN_OPEN, Event, Opening, Program, State
 from charter.dsl.scenarios import EPOCH, PACE
 from charter.dsl.session import Step
+from charter.verification.fuzz.aim import Aim
 from charter.verification.fuzz.judge import Judge, no_judge
 from charter.verification.fuzz.machine import conversations
 from charter.verification.fuzz.play import Decide, Fault, Finding, Move, Place, beginning, play
 from charter.verification.fuzz.reach import Feature, Marks, Observer, OccasionKey, Reached, marks, observer
-from charter.verification.generate.events import Outside, likely, outside, unlikely
+from charter.verification.generate.events import Outside, likely, narrowed, outside, unlikely
 
 HYPOTHESIS = 0.125  # the share of the budget in which Hypothesis makes the conversations
 BATCH = 20  # conversations that it makes in a row
@@ -27,7 +28,8 @@ DEEPEST = 150  # events of a conversation
 REMEMBERED = 2_000_000  # whole states
 ROOM = 1024  # places that are kept for their whole state
 OBSERVED = 16  # one step of so many is looked at for what requirements are about, besides those that show something new
-PATIENCE = 5_000  # steps without anything that is sought, besides as many as it took so far
+RESTLESS = 100  # steps without anything new, after which what is sought is aimed at
+PATIENCE = 5_000  # such steps after which it is given up
 JUDGED = 20  # one conversation of so many is judged as a whole
 ALL = 1_000_000_000  # findings, as many as there are
 PAUSES = (0, 0, 0, 1, 900, 59_001, 3_600_000, 90_000_000)
@@ -36,12 +38,12 @@ PAUSES = (0, 0, 0, 1, 900, 59_001, 3_600_000, 90_000_000)
 @dataclass(frozen=True, slots=True)
 class Budget:
     """When to stop: after so many steps, or so many seconds, or so many different findings; or, where occasions are
-    sought, when all have come or none has for long."""
+    sought, when all have come, or none does any more though it is aimed at."""
 
     steps: int | None = 30_000
     seconds: float | None = None
     findings: int = 10
-    seeking: frozenset[OccasionKey] | None = None
+    seeking: Mapping[OccasionKey, Aim] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ class _Search:
     played: tuple[Event, ...] = ()  # of the conversation under way
     ended: int = 0
     seen_in: dict[OccasionKey, tuple[Event, ...]] = field(default_factory=dict)
-    newest: int = 0  # the last step in which an occasion came for the first time
+    newest: int = 0  # the last step that showed anything new
 
     def run(self, seed: int) -> Searched:
         program = self.world.program
@@ -114,20 +116,44 @@ class _Search:
             conversations(self.world, self._goes, self._end, count=BATCH, seed=seed + self.conversations)
             self.conversations += BATCH
         self.firsts.append(_Entry(beginning(program)))
-        while self._wanted():
+        while self._wanted() and not self._is_idle(RESTLESS):
             self._walk()
+        for aim in self._aims():
+            self._seek(aim)
         return Searched(self.steps, self.conversations, tuple(self.found.values()), self.reached, self.seen_in)
 
     def _wanted(self, share: float = 1.0) -> bool:
         budget = self.budget
-        if len(self.found) >= budget.findings or (budget.seeking is not None and self._has_sought(budget.seeking)):
+        if len(self.found) >= budget.findings or (budget.seeking is not None and not self._missing()):
             return False
         if budget.steps is not None and self.steps >= share * budget.steps:
             return False
         return budget.seconds is None or self.clock() - self.began < share * budget.seconds
 
-    def _has_sought(self, seeking: frozenset[OccasionKey]) -> bool:
-        return self.steps > PATIENCE + 2 * self.newest or seeking <= self.seen_in.keys()
+    # --- what is sought
+
+    def _missing(self) -> list[Aim]:
+        return [aim for occasion, aim in (self.budget.seeking or {}).items() if occasion not in self.seen_in]
+
+    def _is_idle(self, patience: int) -> bool:
+        """Whether something is sought, and nothing new has come for so many steps."""
+        return self.budget.seeking is not None and self.steps > self.newest + patience
+
+    def _aims(self) -> Iterator[Aim]:
+        """At what is still missing, the nearest first."""
+        for aim in sorted(dict.fromkeys(self._missing()), key=lambda aim: len(aim.causes)):
+            if aim in self._missing():
+                yield aim
+
+    def _seek(self, aim: Aim) -> None:
+        """Walks among what leads there, from places that do."""
+        world, everywhere, states = self.world, self.firsts, self.states
+        self.world = narrowed(world, sorted(aim.kinds), aim.guards(world.program))
+        self.firsts, self.states = [entry for entry in everywhere if not entry.rare or aim.has(entry.rare)], []
+        known, self.newest = len(self.firsts), self.steps
+        while self._wanted() and not self._is_idle(PATIENCE) and aim in self._missing():
+            self._walk()
+        self.world, self.firsts, self.states = world, everywhere + self.firsts[known:], states
 
     # --- walks
 
@@ -208,6 +234,7 @@ class _Search:
             before = taken.outcome.state
         if first is not None:
             self.firsts.append(_Entry(place, first))
+            self.newest = self.steps
         if place.mark not in self.known and len(self.known) < REMEMBERED:
             self.known.add(place.mark)
             self._keep(_Entry(place))
@@ -218,8 +245,6 @@ class _Search:
             known = self.seen_in.get(occasion)
             if known is None or len(place.events) < len(known):
                 self.seen_in[occasion] = place.events
-            if known is None:
-                self.newest = self.steps
 
     def _keep(self, entry: _Entry) -> None:
         if len(self.states) < ROOM:

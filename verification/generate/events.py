@@ -1,7 +1,7 @@
 """Random events for a program: what may well happen, with values that its guards look for, and what cannot happen."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
 from itertools import chain
 from random import Random
 from types import MappingProxyType
@@ -14,6 +14,7 @@ from charter.dsl.program import (
     Event,
     EventInfo,
     EventKind,
+    Expr,
     Opening,
     Program,
     Read,
@@ -83,6 +84,13 @@ def outside(program: Program) -> Outside:
         gates.setdefault(_gate(program, info), []).append(info.kind)
     fitting = {type_: _fitting(type_, mentioned) for type_ in types}
     return Outside(program, weights, fitting, {gate: tuple(kinds) for gate, kinds in gates.items()})
+
+
+def narrowed(world: Outside, kinds: Collection[EventKind], asked: Iterable[Expr]) -> Outside:
+    """The same, where only these kinds come, mostly with values that these guards mention."""
+    mentioned = tuple(dict.fromkeys(_mentioned(tuple(asked))))
+    fitting = {type_: _fitting(type_, mentioned) or values for type_, values in world.mentioned.items()}
+    return replace(world, weights={kind: world.weights[kind] for kind in kinds}, mentioned=fitting)
 
 
 def conversation(rng: Random, world: Outside, step: Step, *, length: int, hostile: float = 0.05) -> Iterator[Taken]:

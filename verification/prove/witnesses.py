@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from charter.dsl.program import Event, Program
 from charter.dsl.session import begin, feed
+from charter.verification.fuzz.aim import Causes
 from charter.verification.fuzz.play import semantics_alone
 from charter.verification.fuzz.reach import Observer, OccasionKey, Reached, branches_of, observer
 from charter.verification.fuzz.search import ALL, Budget, search
@@ -32,7 +33,9 @@ def witnesses(program: Program, cache: Cache | None) -> Witnesses:
     seeking = frozenset(goals.keys() - known.keys())
     if not seeking:
         return known
-    budget = Budget(STEPS * len(branches_of(program)), findings=ALL, seeking=seeking)
+    causes = Causes(program)
+    aims = {occasion: causes.of(goal.watches) for occasion, goal in goals.items() if occasion in seeking}
+    budget = Budget(STEPS * len(branches_of(program)), findings=ALL, seeking=aims)
     met = player.confirmed(search(program, semantics_alone(program), budget, seed=SEED).seen_in)
     new = {occasion: player.shortened(occasion, met[occasion]) for occasion in seeking if occasion in met}
     for occasion, events in new.items():
