@@ -115,7 +115,20 @@ def _while_awaited(machine: Machine) -> Iterator[Clause]:
 
 
 def _leading_to(program: Program) -> Mapping[str, Iterable[str]]:
-    """For each agent and tool, the first words of the events on which it may be used: who answers, of an answer."""
+    """For each agent and tool, the first words of the events on which it may be used (who answers, of an answer), of
+    those on which these may be, and so on."""
+    at_once = _leading_at_once(program)
+    found = {name: dict(at_once[name]) for name in at_once}
+    for led in found.values():
+        todo = list(led)
+        while todo:
+            more = [name for name in at_once.get(todo.pop(), ()) if name not in led]
+            led |= dict.fromkeys(more)
+            todo += more
+    return found
+
+
+def _leading_at_once(program: Program) -> Mapping[str, dict[str, None]]:
     found: dict[str, dict[str, None]] = {name: {} for name in (*program.agents, *program.tools)}
     for kind, strata in program.strata.items():
         for site in (site for stratum in strata for clause in stratum for site in clause.acts):
