@@ -8,6 +8,7 @@ import pytest
 
 from charter.dsl.load import Loaded, load, load_text
 from charter.dsl.program import Event, EventKind, Program
+from charter.verification.fuzz.aim import Causes
 from charter.verification.prove.cache import Cache
 from charter.verification.prove.conversation import Replayed, replayed
 from charter.verification.prove.hints import Conversation
@@ -50,6 +51,29 @@ def test_no_solver_is_asked_for_what_was_come_across() -> None:
     subject = subject_of(program, Settings())
     results = [each for each in proved(subject, Limits()) if each.span and isinstance(each.verdict, Proved)]
     assert {each.searched for each in results} == {1}
+
+
+def test_what_lies_deep_is_aimed_at() -> None:
+    program = program_of(deep(links=9, beside=60))
+    [occasion] = chain.from_iterable(occasions(program, program.requirements[0]))
+    aim = Causes(program).of(occasion.probe.watches)
+    assert (aim.kinds, aim.variables) == ({"start", "wants"}, {f"got{i}" for i in range(9)})
+    assert [event.fields["what"] for event in witnesses(program, None)["deep", 0][1:]] == [*range(10)]
+
+
+def deep(*, links: int, beside: int) -> str:
+    """A policy in which one thing leads to the next, and others to nothing."""
+    lines = ["policy deep", "  languages en", "  fallback queue general", "queue general  within 30 s"]
+    lines += ['prompt hello { en "Hello." }', "rule hello on start or utterance or keys or silence do say hello"]
+    lines += ['prompt done { en "Done." }', "event wants { what: int 0..99 }", "event other { what: int 0..99 }"]
+    lines += [f"fact got{i}: bool = false" for i in range(links)]
+    lines += [f"fact beside{i}: bool = false" for i in range(beside)]
+    for i in range(links):
+        before = f" and got{i - 1}" if i else ""
+        lines.append(f"rule link{i} on wants when its what == {i}{before} do set got{i} = true")
+    lines += [f"rule beside{i} on other when its what == {i} do set beside{i} = true" for i in range(beside)]
+    lines.append(f"rule last on wants when its what == {links} and got{links - 1} do say done")
+    return "\n".join([*lines, f"require deep  say done only if got{links - 1}", ""])
 
 
 def test_what_never_comes_is_left_to_the_solver() -> None:

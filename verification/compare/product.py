@@ -121,7 +121,7 @@ class _Search:
         return DEEPEST
 
     def _mark(self, place: _Place) -> int:
-        return hash((self.looks[0].of(place.old.state), self.looks[1].of(place.new.state), len(place.old.waiting)))
+        return hash((self.looks[0].mark(place.old.state), self.looks[1].mark(place.new.state), len(place.old.waiting)))
 
     def _representatives(self, place: _Place) -> Iterator[Event]:
         """Events of each kind that can come to either, with values that stand for others."""

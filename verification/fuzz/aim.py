@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 from charter.dsl.program import (
@@ -26,6 +27,7 @@ from charter.dsl.program import (
     Or,
     Program,
     Read,
+    State,
     Variable,
     Watch,
     Without,
@@ -38,16 +40,25 @@ Cause: TypeAlias = tuple[str, ...]
 EVERYWHERE = frozenset({STARTED, OVER, TURN_OPEN, TRANSFERRING, SAFE_STOPS})  # everything has to do with these
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Aim:
     """Everything that leads to what is sought."""
 
     causes: frozenset[Cause]
 
-    @property
+    @cached_property
     def kinds(self) -> frozenset[EventKind]:
         """The events among it."""
         return frozenset(EventKind(cause[1]) for cause in self.causes if cause[0] == "comes")
+
+    @cached_property
+    def variables(self) -> frozenset[Variable]:
+        """The variables among it."""
+        return frozenset(Variable(cause[1]) for cause in self.causes if cause[0] == "value")
+
+    def reached(self, program: Program, state: State) -> int:
+        """How many of its variables are not what they were at first."""
+        return sum(state[variable] != program.initial[variable] for variable in self.variables)
 
     def guards(self, program: Program) -> tuple[Expr, ...]:
         """What its rules ask for."""

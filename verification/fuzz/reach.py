@@ -4,6 +4,7 @@ import operator
 from bisect import bisect
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
+from functools import reduce
 from itertools import chain, compress
 from typing import TypeAlias
 
@@ -98,13 +99,13 @@ class Marks:
         for name in _changed(before, outcome.state):
             yield ("value", name, self._seen(outcome.state[name], self.program.variables[name].type))
 
-    def of(self, state: State) -> tuple[Hashable, ...]:
-        """A whole state, times and texts aside."""
-        return tuple(self._seen(state[name], self.program.variables[name].type) for name in self.read)
+    def mark(self, state: State) -> int:
+        """The mark of a state. States that differ in times and texts only have one mark, and two others hardly ever."""
+        every = ((name, self._seen(state[name], self.program.variables[name].type)) for name in self.read)
+        return reduce(operator.xor, map(hash, every), 0)
 
     def moved(self, mark: int, before: State, after: State) -> int:
-        """The mark of a state, from the mark of the one before. States that differ in times and texts only have one
-        mark, and two others hardly ever."""
+        """The mark of a state, from the mark of the one before."""
         for name in _changed(before, after):
             if name in self.read:
                 type_ = self.program.variables[name].type

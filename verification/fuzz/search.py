@@ -77,10 +77,11 @@ def search(
 
 @dataclass(slots=True)
 class _Entry:
-    """A place to go on from, and what is rare about it."""
+    """A place to go on from, what is rare about it, and how much of what leads to an aim has come."""
 
     place: Place
     rare: Feature = ()
+    near: int = 0
     chosen: int = 0
 
 
@@ -109,6 +110,7 @@ class _Search:
     ended: int = 0
     seen_in: dict[OccasionKey, tuple[Event, ...]] = field(default_factory=dict)
     newest: int = 0  # the last step that showed anything new
+    aim: Aim | None = None  # what is being sought just now
 
     def run(self, seed: int) -> Searched:
         program = self.world.program
@@ -146,14 +148,20 @@ class _Search:
                 yield aim
 
     def _seek(self, aim: Aim) -> None:
-        """Walks among what leads there, from places that do."""
-        world, everywhere, states = self.world, self.firsts, self.states
-        self.world = narrowed(world, sorted(aim.kinds), aim.guards(world.program))
-        self.firsts, self.states = [entry for entry in everywhere if not entry.rare or aim.has(entry.rare)], []
-        known, self.newest = len(self.firsts), self.steps
-        while self._wanted() and not self._is_idle(PATIENCE) and aim in self._missing():
-            self._walk()
-        self.world, self.firsts, self.states = world, everywhere + self.firsts[known:], states
+        """Walks among what leads there, from places that do, and that differ in what leads there."""
+        world = narrowed(self.world, sorted(aim.kinds), aim.guards(self.world.program))
+        marks = replace(self.marks, read=aim.variables)
+        aimed = replace(self, aim=aim, newest=self.steps, world=world, marks=marks, firsts=[], states=[], known=set())
+        aimed.firsts += (aimed._afresh(entry) for entry in self.firsts if not entry.rare or aim.has(entry.rare))
+        known = len(aimed.firsts)
+        while aimed._wanted() and not aimed._is_idle(PATIENCE) and aim in aimed._missing():
+            aimed._walk()
+        self.firsts += aimed.firsts[known:]
+        self.steps, self.conversations = aimed.steps, aimed.conversations
+
+    def _afresh(self, entry: _Entry) -> _Entry:
+        """The same place, with what counts now."""
+        return self._entry(replace(entry.place, mark=self.marks.mark(entry.place.session.state)), entry.rare)
 
     # --- walks
 
@@ -177,10 +185,14 @@ class _Search:
                 self.found.setdefault(finding.key, (finding, self.played))
 
     def _chosen(self) -> _Entry:
-        """Of a few places drawn, the one where what was first seen is still the rarest, or that was chosen least."""
-        pool = self.states if self.states and self.rng.random() < 0.3 else self.firsts
+        """Of a few places drawn, the one where what was first seen is still the rarest, or that was chosen least, or
+        that is the nearest to an aim."""
+        pool = self.states if self.states and self.rng.random() < (0.6 if self.aim else 0.3) else self.firsts
         draw = [pool[self.rng.randrange(len(pool))] for _ in range(4)]
-        return min(draw, key=lambda entry: (self.seen[entry.rare] + entry.chosen, entry.chosen))
+        return min(draw, key=lambda entry: (self.seen[entry.rare] + entry.chosen - 2 * entry.near, entry.chosen))
+
+    def _entry(self, place: Place, rare: Feature = ()) -> _Entry:
+        return _Entry(place, rare, 0 if self.aim is None else self.aim.reached(self.world.program, place.session.state))
 
     def _event(self, place: Place) -> Event:
         rng, state = self.rng, place.session.state
@@ -233,11 +245,11 @@ class _Search:
             self.seen.update(features)
             before = taken.outcome.state
         if first is not None:
-            self.firsts.append(_Entry(place, first))
+            self.firsts.append(self._entry(place, first))
             self.newest = self.steps
         if place.mark not in self.known and len(self.known) < REMEMBERED:
             self.known.add(place.mark)
-            self._keep(_Entry(place))
+            self._keep(self._entry(place))
         return place
 
     def _see(self, before: State, taken: Step, place: Place) -> None:
