@@ -82,6 +82,10 @@ CASES = {
     "once a turn": Case(GREETED, "say hello at most 1 times per turn", "proved"),
     "only if": Case(ASKED, "say bye only if guess.intent known== yes", "proved"),
     "only if, but not always": Case(ASKED, "escalate desk only if guess.intent known== no", "refuted", 3),
+    "if and only if": Case(ASKED, "say bye if and only if guess.intent known== yes", "refuted", 3),
+    "if and only if, of what never comes": Case(
+        GREETED, "escalate desk if and only if guess.intent known== yes", "vacuous"
+    ),
     "before end": Case(ASKED, "whenever start: disclose notice before end", "proved"),
     "next": Case(ASKED, "whenever guess: say bye or escalate any next", "proved"),
 }

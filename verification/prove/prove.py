@@ -165,7 +165,9 @@ def _mattering(subject: Subject, requirement: Requirement, proof: Invariant) -> 
             return Proved((proof,), tuple(found))
     if unclear is not None:
         return Unknown(unclear, 0)
-    return Vacuous(f"{' and '.join(dict.fromkeys(missing))} cannot happen")
+    return Vacuous(
+        f"{' and '.join(dict.fromkeys(missing))} cannot happen" if missing else "nothing is left to break it"
+    )
 
 
 def _result(name: str, requirement: Requirement | None, verdict: Verdict, seconds: float, searched: int) -> Result:

@@ -28,7 +28,7 @@ def occasions(program: Program, requirement: Requirement) -> tuple[tuple[Occasio
     ways: dict[frozenset[Variable], list[Watch]] = {}
     for watch in requirement.watches:
         if watch.broken != FALSE:
-            ways.setdefault(armed(program, watch.broken), []).append(watch)
+            ways.setdefault(armed(program, p.And((watch.when, watch.broken))), []).append(watch)
     found = []
     numbers = count()
     for ghosts, watches in ways.items():
