@@ -1,10 +1,10 @@
 """`--deep`: a conversation for every rule, or a proof that there is none; and that the caller can always go.
 
-A rule is watched by a flag of its own, which it sets where it fires; that nothing ever sets it is a requirement like
-any other, so what comes back is a proof or a shortest conversation.
+Most rules are come across by playing. Any other is watched by a flag of its own, which it sets where it fires; that
+nothing ever sets it is a requirement like any other, so what comes back is a proof or a conversation.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -35,6 +35,7 @@ from charter.verification.prove.facts import Facts
 from charter.verification.prove.machine import Goal, Machine, goals_of
 from charter.verification.prove.prove import Subject
 from charter.verification.prove.pursue import Budget, Holds, Missed, Pursued, Undecided, pursue
+from charter.verification.prove.witnesses import firings
 from charter.verification.workers import Failed, Limits, worked
 
 HANGUP = EventKind("hangup")
@@ -42,7 +43,7 @@ HANGUP = EventKind("hangup")
 
 @dataclass(frozen=True, slots=True)
 class Fires:
-    """A shortest conversation in which the rule fires, with its last event."""
+    """A conversation in which the rule fires, with its last event."""
 
     events: tuple[Event, ...]
 
@@ -64,6 +65,17 @@ Life: TypeAlias = Fires | Dead | Unclear
 
 def lives(subject: Subject, limits: Limits) -> Iterator[tuple[str, Life]]:
     """What is known of each rule, in the order of the policy."""
+    found: dict[str, Life] = {}
+    for (rule, _), events in firings(subject.program).items():
+        known = found.get(rule)
+        if not isinstance(known, Fires) or len(events) < len(known.events):
+            found[rule] = Fires(events)
+    left = tuple(rule for rule in subject.program.rules if rule not in found)
+    found |= _pursued(subject, left, limits) if left else {}
+    yield from ((rule, found[rule]) for rule in subject.program.rules)
+
+
+def _pursued(subject: Subject, rules: Sequence[str], limits: Limits) -> dict[str, Life]:
     program = _flagged(subject.program)
     encoder = Encoder(program)
     for kind in program.events:
@@ -80,10 +92,8 @@ def lives(subject: Subject, limits: Limits) -> Iterator[tuple[str, Life]]:
                 return Unclear(f"`{IN_RANGE}` breaks before it could fire after the end")
         return _life(found)
 
-    found: dict[str, Life] = {}
-    for rule, life in worked(tuple(program.rules), work, limits):
-        found[rule] = Unclear(life.why) if isinstance(life, Failed) else life
-    yield from ((rule, found[rule]) for rule in program.rules)
+    answers = worked(rules, work, limits)
+    return {rule: Unclear(life.why) if isinstance(life, Failed) else life for rule, life in answers}
 
 
 def caller_can_go(subject: Subject) -> bool:

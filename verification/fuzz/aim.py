@@ -94,8 +94,15 @@ class Causes:
 
     def of(self, watches: Iterable[Watch]) -> Aim:
         """What leads to the moments at which one of these is broken."""
+        return self._leading_to(cause for watch in watches if watch.broken == TRUE for cause in _of(watch))
+
+    def of_rule(self, rule: str, kind: EventKind) -> Aim:
+        """What leads to a rule that fires on a kind of event."""
+        return self._leading_to([("fires", rule, kind)])
+
+    def _leading_to(self, last: Iterable[Cause]) -> Aim:
         found: set[Cause] = {("comes", "start")}
-        todo = [cause for watch in watches if watch.broken == TRUE for cause in _of(watch)]
+        todo = [*last]
         while todo:
             cause = todo.pop()
             if cause not in found:

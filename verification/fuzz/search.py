@@ -7,7 +7,7 @@ lies many events deep is reached step by step. The same seed and number of steps
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from random import Random
 
@@ -18,7 +18,7 @@ from charter.verification.fuzz.aim import Aim
 from charter.verification.fuzz.judge import Judge, no_judge
 from charter.verification.fuzz.machine import conversations
 from charter.verification.fuzz.play import Decide, Fault, Finding, Move, Place, beginning, play
-from charter.verification.fuzz.reach import Feature, Marks, Observer, OccasionKey, Reached, marks, observer
+from charter.verification.fuzz.reach import Feature, Marks, Observer, Reached, marks, observer
 from charter.verification.generate.events import Outside, likely, narrowed, outside, unlikely
 
 HYPOTHESIS = 0.125  # the share of the budget in which Hypothesis makes the conversations
@@ -37,13 +37,13 @@ PAUSES = (0, 0, 0, 1, 900, 59_001, 3_600_000, 90_000_000)
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """When to stop: after so many steps, or so many seconds, or so many different findings; or, where occasions are
-    sought, when all have come, or none does any more though it is aimed at."""
+    """When to stop: after so many steps, or so many seconds, or so many different findings; or, where occasions or
+    features are sought, when all have come, or none does any more though it is aimed at."""
 
     steps: int | None = 30_000
     seconds: float | None = None
     findings: int = 10
-    seeking: Mapping[OccasionKey, Aim] | None = None
+    seeking: Mapping[Feature, Aim] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Searched:
     conversations: int
     found: tuple[tuple[Finding, tuple[Event, ...]], ...]
     reached: Reached
-    seen_in: Mapping[OccasionKey, tuple[Event, ...]]  # the shortest conversation in which each occasion came
+    seen_in: Mapping[Feature, tuple[Event, ...]]  # what was sought, each with a conversation that ends with it
 
 
 def search(
@@ -108,7 +108,7 @@ class _Search:
     conversations: int = 0
     played: tuple[Event, ...] = ()  # of the conversation under way
     ended: int = 0
-    seen_in: dict[OccasionKey, tuple[Event, ...]] = field(default_factory=dict)
+    seen_in: dict[Feature, tuple[Event, ...]] = field(default_factory=dict)
     newest: int = 0  # the last step that showed anything new
     aim: Aim | None = None  # what is being sought just now
 
@@ -135,7 +135,7 @@ class _Search:
     # --- what is sought
 
     def _missing(self) -> list[Aim]:
-        return [aim for occasion, aim in (self.budget.seeking or {}).items() if occasion not in self.seen_in]
+        return [aim for sought, aim in (self.budget.seeking or {}).items() if sought not in self.seen_in]
 
     def _is_idle(self, patience: int) -> bool:
         """Whether something is sought, and nothing new has come for so many steps."""
@@ -236,12 +236,13 @@ class _Search:
         first: Feature | None = None
         for taken in move.steps:
             features = list(self.marks.features(before, taken))
-            fresh = next((feature for feature in features if feature not in self.seen), None)
-            if fresh is not None or self.steps % OBSERVED == 0:
-                self._see(before, taken, place)
-            if fresh is not None:
+            fresh = [feature for feature in features if feature not in self.seen]
+            if fresh or self.steps % OBSERVED == 0:
+                self._met(self.observer.see(before, taken, self.reached), place)
+            if fresh:
                 self.reached.add(taken)
-                first = first or fresh
+                self._met(fresh, place)
+                first = first or fresh[0]
             self.seen.update(features)
             before = taken.outcome.state
         if first is not None:
@@ -252,11 +253,12 @@ class _Search:
             self._keep(self._entry(place))
         return place
 
-    def _see(self, before: State, taken: Step, place: Place) -> None:
-        for occasion in self.observer.see(before, taken, self.reached):
-            known = self.seen_in.get(occasion)
-            if known is None or len(place.events) < len(known):
-                self.seen_in[occasion] = place.events
+    def _met(self, came: Iterable[Feature], place: Place) -> None:
+        for each in came:
+            if self.budget.seeking is not None and each in self.budget.seeking:
+                known = self.seen_in.get(each)
+                if known is None or len(place.events) < len(known):
+                    self.seen_in[each] = place.events
 
     def _keep(self, entry: _Entry) -> None:
         if len(self.states) < ROOM:
