@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from json.encoder import c_make_encoder, encode_basestring_ascii  # type: ignore[attr-defined]  # the stubs have it not
 from typing import NewType, TypeAlias
 
 from .commit import Commit, ConversationId, Digest, Head, Json, NewRecord
@@ -85,7 +85,7 @@ class LogEntry:
 
 def canonical(value: Json) -> str:
     """The one JSON text of a value: keys sorted, no blanks, ASCII; NaN and infinities are a `ValueError`."""
-    return _CANONICAL.encode(value)
+    return "".join(_chunks(value, 0))
 
 
 def seal(commit: Commit, salt: Salt) -> Sealed:
@@ -158,4 +158,5 @@ def _plain(value: object) -> object:
     raise TypeError(f"a {type(value).__name__} is not JSON")
 
 
-_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False, default=_plain)
+# `json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False, default=_plain)` makes this for every value.
+_chunks = c_make_encoder(None, _plain, encode_basestring_ascii, None, ":", ",", True, False, False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -42,7 +42,7 @@ T = TypeVar("T")
 
 def random_salt() -> bytes:
     """128 bits, so that a digest of a telephone number cannot be turned back by trying them all."""
-    return secrets.token_bytes(16)
+    return os.urandom(16)
 
 
 def open_store(
