@@ -6,7 +6,7 @@ into the personal part, by its path in the body; the public part has nothing in 
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from charter.dsl.acts import arguments_of
 from charter.dsl.program import FORMAT, Act, ActKind, Const, Event, EventKind, Expr, Program, RuleInfo, Text
@@ -22,8 +22,7 @@ from charter.engine.store import Json, NewRecord, Record, RequestId
 _Body: TypeAlias = dict[str, Json]
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
+class Decided(NamedTuple):
     """One event and what came of it."""
 
     request: RequestId | None

@@ -5,7 +5,8 @@ A step is added to a plan, on the state that the plan leads to; the plan is then
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from charter.dsl.program import ActKind, Event, EventKind, Opening, Program
 from charter.dsl.semantics import trusted
@@ -39,8 +40,7 @@ _UTTERANCE = EventKind("utterance")
 _UNWRITTEN = frozenset({Waits.ASK, Waits.EXHAUSTED})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Step(NamedTuple):
     """An event that was decided: the request that reports it or the errand that it answers, where it is one of both."""
 
     event: Event
@@ -55,8 +55,7 @@ class Step:
         return self.flight.id if self.flight else self.errand.request if self.errand else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(NamedTuple):
     """What one commit will have changed, from `before` to `after`. `acts` are those of every request that is not
     answered yet, `untold` those that no answer had, `told` what listeners hear.
     """
@@ -86,7 +85,7 @@ def no_step(conversation: ConversationId, known: Snapshot, flights: Flights, now
     return Plan(
         conversation=conversation,
         before=known,
-        after=replace(known, version=known.version + 1, now=max(known.now, now)),
+        after=known._replace(version=known.version + 1, now=max(known.now, now)),
         acts={request: flight.acts for request, flight in flights.under_way.items()},
         untold=flights.untold,
         responses={},
@@ -168,18 +167,18 @@ def with_step(ports: Ports, plan: Plan, step: Step) -> Plan:
 
 def with_answer(ports: Ports, plan: Plan, flight: Flight) -> Plan:
     """The plan that also answers a request with the acts so far, while its calls are open."""
-    after = replace(plan.after, begun=tuple(one for one in plan.after.begun if one != flight.id), untold=())
+    after = plan.after._replace(begun=tuple(one for one in plan.after.begun if one != flight.id), untold=())
     told = sorted((*plan.untold, *flight.acts), key=lambda shown: shown[0])
     response = turn_response(ports.recorder.program, after, plan.conversation, flight.id, told)
     acts = {request: acts for request, acts in plan.acts.items() if request != flight.id}
-    return replace(plan, after=after, acts=acts, untold=(), responses={**plan.responses, flight.id: response})
+    return plan._replace(after=after, acts=acts, untold=(), responses={**plan.responses, flight.id: response})
 
 
 def with_renewal(ports: Ports, plan: Plan, errand: Errand) -> Plan:
     """The plan by which this server also takes over a call that is made again, due as if it were made now."""
     within = ports.recorder.program.tools[errand.name].within
     errands = {**plan.after.errands, errand.key: replace(errand, due=plan.after.now + within)}
-    return replace(plan, after=replace(plan.after, errands=errands))
+    return plan._replace(after=plan.after._replace(errands=errands))
 
 
 def commit_of(ports: Ports, plan: Plan) -> Commit:

@@ -1,8 +1,7 @@
 """What a request reports, as an event of the policy: parsed once, where it comes in."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import TypeAlias, assert_never
+from typing import NamedTuple, TypeAlias, assert_never
 
 from charter.dsl.program import EventKind, Program
 from charter.dsl.types import Type, Value
@@ -25,8 +24,7 @@ _REASONS: Mapping[pb.FailureReason, Reason] = {
 _Fields: TypeAlias = dict[str, Value]
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
+class Incoming(NamedTuple):
     """An event from outside, with every declared field of its kind."""
 
     kind: EventKind

@@ -11,9 +11,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from json.encoder import c_make_encoder, encode_basestring_ascii  # type: ignore[attr-defined]  # the stubs have it not
-from typing import NewType, TypeAlias
+from typing import NamedTuple, NewType, TypeAlias
 
 from .commit import Commit, ConversationId, Digest, Head, Json, NewRecord
 
@@ -26,8 +25,7 @@ GENESIS = Digest("0" * 64)
 """Stands for the hash before the first record of a conversation."""
 
 
-@dataclass(frozen=True, slots=True)
-class SealedValue:
+class SealedValue(NamedTuple):
     """A personal value with the salt that hides it in its digest."""
 
     path: str
@@ -35,8 +33,7 @@ class SealedValue:
     salt: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class SealedRecord:
+class SealedRecord(NamedTuple):
     """A record as it is stored, all but its place in the chain."""
 
     at: int
@@ -46,8 +43,7 @@ class SealedRecord:
     personal: tuple[SealedValue, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Sealed:
+class Sealed(NamedTuple):
     """A commit whose JSON is text and whose personal values are salted; nothing in it can fail to be stored."""
 
     commit: Commit
@@ -56,8 +52,7 @@ class Sealed:
     payloads: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(NamedTuple):
     """The part of a conversation's row that the head vouches for; leases come and go and are left out."""
 
     conversation: ConversationId
@@ -71,8 +66,7 @@ class Row:
     last_hash: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogEntry:
+class LogEntry(NamedTuple):
     """One commit in the log over all conversations: where the conversation stood after it."""
 
     position: int

@@ -180,9 +180,9 @@ class Commit:
     def __post_init__(self) -> None:
         if self.lease is not None and self.lease.owner != self.owner:
             raise ValueError("a commit takes a lease for its own owner only")
-        if any(not 0 <= entry.record < len(self.records) for entry in self.outbox):
+        if self.outbox and any(not 0 <= entry.record < len(self.records) for entry in self.outbox):
             raise ValueError("an outbox entry belongs to a record of its own commit")
-        if len({request.id for request in self.requests}) != len(self.requests):
+        if len(self.requests) > 1 and len({request.id for request in self.requests}) != len(self.requests):
             raise ValueError("a commit opens a request once")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from sqlalchemy.engine.interfaces import DBAPICursor
 
@@ -23,8 +23,7 @@ class NoHead(Exception):
     """The log has lost its head."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stand:
+class Stand(NamedTuple):
     """Where a conversation stands, as far as the next commit must know; at version -1 where its row was removed."""
 
     version: int = 0

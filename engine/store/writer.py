@@ -7,9 +7,8 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import TypeAlias, assert_never
+from typing import NamedTuple, TypeAlias, assert_never
 
 from .chain import Sealed
 from .commit import Committed
@@ -23,8 +22,7 @@ APART_SECONDS = 0.01
 several commits in it, so fewer and larger ones leave more of the machine to everything else."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
+class _Waiting(NamedTuple):
     sealed: Sealed
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Committed]
