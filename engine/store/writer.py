@@ -59,13 +59,13 @@ class Writer:
             self._queue.put(waiting)
         return await waiting.future
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Every commit that was queued has its outcome, and the thread has ended."""
         with self._entrance:
             if not self._closed:
                 self._closed = True
                 self._queue.put(None)
-        self._thread.join()
+        await asyncio.to_thread(self._thread.join)
 
     def _run(self) -> None:
         while group := self._next_group():
@@ -80,7 +80,7 @@ class Writer:
                     if waiting.loop is loop
                 ]
                 with contextlib.suppress(RuntimeError):  # the callers' loop is gone, and the callers with it
-                    loop.call_soon_threadsafe(_settle, settled)
+                    loop.call_soon_threadsafe(settle, settled)
 
     def _next_group(self) -> list[_Waiting]:
         first = self._queue.get()
@@ -101,7 +101,8 @@ class Writer:
         return group
 
 
-def _settle(settled: Sequence[tuple[asyncio.Future[Committed], Outcome]]) -> None:
+def settle(settled: Sequence[tuple[asyncio.Future[Committed], Outcome]]) -> None:
+    """Those who wait hear of it."""
     for future, outcome in settled:
         if future.done():
             continue
