@@ -118,16 +118,16 @@ def with_event(
 
 def with_step(ports: Ports, plan: Plan, step: Step) -> Plan:
     """The plan and one step more. Acts in the name of a request that was answered already go with the next answer."""
-    program, outcome, known = ports.recorder.program, step.decision.outcome, plan.after
+    program, outcome, known, own = ports.recorder.program, step.decision.outcome, plan.after, step.request
     sequence = known.sequence + 1
-    happened = Happened(step.event, outcome, plan.conversation, sequence, step.request, step.errand)
+    happened = Happened(step.event, outcome, plan.conversation, sequence, own, step.errand)
     changed = change(program, known.errands, happened, longest_ms=ports.limits.turn_ms)
-    shown = tuple((sequence, act) for act in outcome.acts if act.kind in SHOWN)
+    shown = tuple([(sequence, act) for act in outcome.acts if act.kind in SHOWN])
     acts, untold = dict(plan.acts), plan.untold
     if step.flight is not None:
         acts[step.flight.id] = ()
-    if step.request in acts:
-        acts[step.request] += shown
+    if own in acts:
+        acts[own] += shown
     else:
         untold += shown
     pending = pending_requests(outcome.state, changed.errands)
@@ -138,7 +138,7 @@ def with_step(ports: Ports, plan: Plan, step: Step) -> Plan:
         known.version,
         sequence,
         changed.errands,
-        tuple(request for request in acts if request in pending),
+        tuple([request for request in acts if request in pending]),
         () if finished else tuple(sorted({place for place, _ in untold})),
         _utterance(program, known, step),
     )
@@ -153,11 +153,8 @@ def with_step(ports: Ports, plan: Plan, step: Step) -> Plan:
         acts=acts,
         untold=untold,
         responses=responses,
-        told=(*plan.told, Told(sequence, step.request, shown, after.language, after.open, after.over)),
-        records=(
-            *plan.records,
-            record_of(ports.recorder, Decided(step.request, step.event, step.decision, step.answer)),
-        ),
+        told=(*plan.told, Told(sequence, own, shown, after.language, after.open, after.over)),
+        records=(*plan.records, record_of(ports.recorder, Decided(own, step.event, step.decision, step.answer))),
         requests=plan.requests if step.flight is None else (NewRequest(step.flight.id, step.flight.digest),),
         outbox=plan.outbox + outbox_entries(changed, record=len(plan.records)),
         taken=plan.taken + tuple(errand.key for errand in changed.begun if errand.waits is Waits.CALL),

@@ -74,7 +74,8 @@ class LiveConversation:
     async def take(self, flight: Flight, place: Place) -> Refused | None:
         """The event had its effect and `flight.response` is on record; or it is refused and nothing happened."""
         opening = self._program.events[flight.kind].opening
-        if opening is Opening.OPENS and flight.kind != SILENCE and (refused := await self._front(flight, place)):
+        comes_in_line = opening is Opening.OPENS and flight.kind != SILENCE
+        if comes_in_line and not place.first and (refused := await self._front(flight, place)):
             return refused
         async with self._steps:
             if refused := await self._come(flight):

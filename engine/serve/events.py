@@ -143,7 +143,7 @@ class _Reading:
 
     def _fields(self, given: Iterable[values_pb2.Field], declared: Iterable[tuple[str, Type]], where: str) -> _Fields:
         try:
-            return from_record(values_pb2.Record(fields=given), tuple(declared), where)
+            return from_record(given, tuple(declared), where)
         except Misfit as misfit:
             raise _unfit(misfit) from misfit
 
