@@ -14,7 +14,19 @@ from collections.abc import Callable, Mapping
 from json.encoder import c_make_encoder, encode_basestring_ascii  # type: ignore[attr-defined]  # the stubs have it not
 from typing import NamedTuple, NewType, TypeAlias
 
-from .commit import Commit, ConversationId, Digest, Head, Json, NewRecord
+from .commit import (
+    Answer,
+    Commit,
+    ConversationId,
+    Digest,
+    Head,
+    IdempotencyKey,
+    Json,
+    Lease,
+    NewRecord,
+    NewRequest,
+    Owner,
+)
 
 Key = NewType("Key", bytes)
 """32 secret bytes that are not kept in the database."""
@@ -43,13 +55,36 @@ class SealedRecord(NamedTuple):
     personal: tuple[SealedValue, ...]
 
 
+class SealedEntry(NamedTuple):
+    """An act of the outbox as it is stored; `record` as in `NewEntry`."""
+
+    key: IdempotencyKey
+    kind: str
+    payload: str
+    record: int
+    due: int | None
+
+
 class Sealed(NamedTuple):
     """A commit whose JSON is text and whose personal values are salted; nothing in it can fail to be stored."""
 
-    commit: Commit
+    conversation: ConversationId
+    expected_version: int
+    owner: Owner
+    now: int
+    policy: str
+    policy_digest: Digest
     state: str
+    open: bool
+    over: bool
+    lease: Lease | None
     records: tuple[SealedRecord, ...]
-    payloads: tuple[str, ...]
+    requests: tuple[NewRequest, ...]
+    answers: tuple[Answer, ...]
+    outbox: tuple[SealedEntry, ...]
+    taken: tuple[IdempotencyKey, ...]
+    done: tuple[IdempotencyKey, ...]
+    erase: bool
 
 
 class Row(NamedTuple):
@@ -85,10 +120,23 @@ def canonical(value: Json) -> str:
 def seal(commit: Commit, salt: Salt) -> Sealed:
     """The commit in its stored form; a value that is not JSON raises here, before anything is queued."""
     return Sealed(
-        commit=commit,
+        conversation=commit.conversation,
+        expected_version=commit.expected_version,
+        owner=commit.owner,
+        now=commit.now,
+        policy=commit.policy,
+        policy_digest=commit.policy_digest,
         state=canonical(commit.state),
-        records=tuple(_seal_record(record, salt) for record in commit.records),
-        payloads=tuple(canonical(entry.payload) for entry in commit.outbox),
+        open=commit.open,
+        over=commit.over,
+        lease=commit.lease,
+        records=tuple([_seal_record(record, salt) for record in commit.records]),
+        requests=commit.requests,
+        answers=commit.answers,
+        outbox=tuple([SealedEntry(e.key, e.kind, canonical(e.payload), e.record, e.due) for e in commit.outbox]),
+        taken=commit.taken,
+        done=commit.done,
+        erase=commit.erase,
     )
 
 

@@ -12,8 +12,8 @@ from typing import NamedTuple, TypeAlias
 
 from sqlalchemy.engine.interfaces import DBAPICursor
 
-from .chain import GENESIS
-from .commit import Commit, Digest, Head, Status
+from .chain import GENESIS, Sealed
+from .commit import Digest, Head, Status
 
 Place: TypeAlias = tuple[str, str]
 """A conversation and one of its requests."""
@@ -60,7 +60,7 @@ class Stands:
     head: Head
 
 
-def read_stands(cursor: DBAPICursor, commits: Iterable[Commit]) -> Stands:
+def read_stands(cursor: DBAPICursor, commits: Iterable[Sealed]) -> Stands:
     """What is stored of all that the commits are about; raises `NoHead`."""
     ids: set[str] = set()
     places: set[Place] = set()
