@@ -52,7 +52,8 @@ class Apart:
         number = theirs.fileno()
         command = [sys.executable, "-m", f"{__package__}.writing", str(number)]
         with theirs:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[number])
+            nothing = subprocess.DEVNULL
+            self._process = subprocess.Popen(command, stdin=nothing, stdout=nothing, pass_fds=[number])
 
     async def commit(self, sealed: Sealed) -> Committed:
         """See `Writer`."""

@@ -1,4 +1,4 @@
-"""The store on an SQL database: commits go through the writer's thread, reads through a few threads of their own."""
+"""The store on an SQL database: commits go through a thread or a process that writes, reads through a few threads."""
 
 from __future__ import annotations
 
