@@ -90,9 +90,8 @@ class Work:
 
     def keep(self, errands: Errands) -> None:
         """Only what these errands wait for goes on."""
-        current = asyncio.current_task()
         for key, task in self._tasks.items():
-            if key not in errands and task is not current:
+            if key not in errands and task is not asyncio.current_task():
                 task.cancel()
 
     async def done(self) -> None:
