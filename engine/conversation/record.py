@@ -140,14 +140,14 @@ def _copied(value: Json) -> Any:
 
 
 def _named(values: Mapping[str, Value], types: Iterable[tuple[str, Type]], path: str, personal: _Body) -> _Body:
-    return {name: _value(values[name], type_, f"{path}/{name}", personal) for name, type_ in types}
+    return {name: _value(values[name], type_, path, name, personal) for name, type_ in types}
 
 
-def _value(value: Value, type_: Type, path: str, personal: _Body) -> Json:
+def _value(value: Value, type_: Type, path: str, name: str, personal: _Body) -> Json:
     json: Json = to_json(value, type_)
     if value is None or not _tells(type_):
         return json
-    personal[path] = json
+    personal[f"{path}/{name}"] = json
     return None
 
 
@@ -169,17 +169,19 @@ def _rule(rule: RuleInfo) -> _Body:
 
 
 def _fired(clause: Recorded, outcome: Outcome, path: str, personal: _Body) -> _Body:
-    facts = {
-        fact.name: _value(fact.seen(outcome), fact.type, f"{path}/facts/{fact.name}", personal) for fact in clause.facts
-    }
+    path = f"{path}/facts"
+    facts = {fact.name: _value(fact.seen(outcome), fact.type, path, fact.name, personal) for fact in clause.facts}
     return {**clause.rule, "facts": facts}
 
 
 def _act(recorder: Recorder, act: Act, path: str, personal: _Body) -> _Body:
     known = recorder.constant_reasons
-    personal |= {f"{path}/reasons/{i}": reason for i, reason in enumerate(act.reasons) if reason not in known}
+    for place, reason in enumerate(act.reasons):
+        if reason not in known:
+            personal[f"{path}/reasons/{place}"] = reason
     reasons = [reason if reason in known else None for reason in act.reasons]
-    args = _named(dict(act.args), arguments_of(recorder.program, act), f"{path}/args", personal)
+    types = arguments_of(recorder.program, act) if act.args else ()
+    args = _named(dict(act.args), types, f"{path}/args", personal)
     return {"kind": act.kind.value, "name": act.name, "args": args, "reasons": reasons}
 
 
