@@ -84,7 +84,7 @@ class _Connection(asyncio.Protocol):
     def __init__(self, opening: Opening, way: socket.socket) -> None:
         self._where = str(opening.path)
         self._waiting: deque[asyncio.Future[Committed]] = deque()
-        self._unsent = [message(opening)]
+        self._unsent: list[Opening | Sealed] = [opening]
         self._received = bytearray()
         self._transport: asyncio.Transport | None = None
         self._loop = asyncio.get_running_loop()
@@ -93,7 +93,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._transport.writelines(self._unsent)
+        self._send()
 
     def data_received(self, data: bytes) -> None:
         self._received += data
@@ -106,20 +106,24 @@ class _Connection(asyncio.Protocol):
         self.lost.set_result(None)
 
     async def commit(self, sealed: Sealed) -> Committed:
-        sent, outcome = message(sealed), self._loop.create_future()
+        outcome: asyncio.Future[Committed] = self._loop.create_future()
         self._waiting.append(outcome)
-        if self._transport is None:
-            self._unsent.append(sent)
-        else:
-            self._transport.write(sent)
-        committed: Committed = await outcome
-        return committed
+        self._unsent.append(sealed)
+        if len(self._unsent) == 1:
+            self._loop.call_soon(self._send)  # with those that come at the same time
+        return await outcome
 
     async def close(self) -> None:
         transport, _ = await self._connecting
+        self._send()
         if not self.lost.done():
             transport.write_eof()
             await self.lost
+
+    def _send(self) -> None:
+        if self._unsent and self._transport is not None:
+            self._transport.write(message(self._unsent))
+            self._unsent = []
 
     def _settle(self, outcomes: Sequence[Outcome]) -> None:
         settle([(self._waiting.popleft(), outcome) for outcome in outcomes])

@@ -55,7 +55,7 @@ def _come(connection: socket.socket, data: bytearray, not_before: float) -> list
             with contextlib.suppress(BlockingIOError):
                 chunk += connection.recv(_CHUNK, socket.MSG_DONTWAIT)
         data += chunk
-        found = list(received(data))
+        found = [one for some in received(data) for one in some]
     return found
 
 
