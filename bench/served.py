@@ -119,8 +119,8 @@ async def child(*arguments: str) -> AsyncIterator[Child]:
 
 def family(pid: int) -> list[int]:
     """The process and those that it started."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *(int(one) for one in children)]
+    children = [child for of in Path(f"/proc/{pid}/task").glob("*/children") for child in of.read_text().split()]
+    return [pid, *map(int, children)]
 
 
 def cpu(pids: Sequence[int]) -> tuple[float, float]:

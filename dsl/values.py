@@ -28,6 +28,8 @@ from charter.dsl.types import (
 
 Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
 
+_PLAIN = frozenset({BoolType, IntType, EnumType, IdType, TextType})  # their values are JSON as they are
+_JSON = (bool, int, str)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DURATION = re.compile(r"(-?\d+) (ms|s|min|minutes?|h|hours?|days?)")
 _UNITS = {"ms": 1, "s": 1000, "min": 60_000, "minute": 60_000, "h": 3_600_000, "hour": 3_600_000, "day": 86_400_000}
@@ -55,6 +57,8 @@ def spell(value: Value, type_: Type) -> str:
 
 def to_json(value: Value, type_: Type) -> Json:
     """The value as JSON: decimals, times and durations as text, records as objects, unknown as null."""
+    if type(type_) in _PLAIN and isinstance(value, _JSON):
+        return value
     match type_:
         case OptionalType(of):
             return None if value is None else to_json(value, of)
@@ -68,8 +72,6 @@ def to_json(value: Value, type_: Type) -> Json:
             return {name: to_json(v, t) for v, (name, t) in zip(value, fields, strict=True)}
         case BagType(of) if isinstance(value, tuple):
             return [to_json(item, of) for item in value]
-        case _ if isinstance(value, bool | int | str):
-            return value
         case _:
             raise TypeError(f"{value!r} is no {spelled(type_)}")
 
@@ -112,7 +114,7 @@ def _from_json(json: Json, type_: Type, where: str) -> Value:
             return tuple(record_from_json(json, fields, where).values())
         case BagType(of) if isinstance(json, list):
             return tuple(from_json(item, of, f"{where}[{i}]") for i, item in enumerate(json))
-        case BoolType() | IntType() | EnumType() | IdType() | TextType() if isinstance(json, bool | int | str):
+        case BoolType() | IntType() | EnumType() | IdType() | TextType() if isinstance(json, _JSON):
             return json
         case BoolType() | IntType() | EnumType() | IdType() | TextType() | TimeType() | DurationType() | BagType():
             raise Misfit(f"{where}: {_shown(json)} is no `{spelled(type_)}`")

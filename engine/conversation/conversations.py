@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 from charter.engine.conversation.alarms import Alarms
 from charter.engine.conversation.errands import Errand
@@ -45,8 +45,7 @@ RETRY_SECONDS = 0.025
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class _Flying:
+class _Flying(NamedTuple):
     flight: Flight
     task: asyncio.Task[bytes | Refused]
 

@@ -7,7 +7,7 @@ be lost with a process stand in the store's outbox too.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from charter.dsl.program import OVER, TRANSFERRING, ActKind, Event, Program
 from charter.dsl.semantics import Outcome
@@ -62,8 +62,7 @@ _KIND_OF_ACT: Mapping[ActKind, Waits] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """What a step changes: the errands after it, those that it began, and those that are done with it."""
 
     errands: Errands
@@ -71,8 +70,7 @@ class Change:
     done: tuple[Errand, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Happened:
+class Happened(NamedTuple):
     """A step: its record's place in the conversation, and the errand and the request that it belongs to."""
 
     event: Event

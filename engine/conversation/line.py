@@ -10,6 +10,11 @@ class Place:
         self._before = before
         self.left: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
+    @property
+    def first(self) -> bool:
+        """Nobody is before."""
+        return self._before is None or self._before.done()
+
     async def front(self) -> None:
         """Everybody before has left."""
         if self._before is not None:

@@ -87,7 +87,7 @@ def from_message(message: values_pb2.Value, type_: Type, where: str) -> Value:
 
 
 def from_record(
-    record: values_pb2.Record,
+    record: Iterable[values_pb2.Field],
     fields: Sequence[tuple[str, Type]],
     where: str,
     defaults: Mapping[str, Value] = MappingProxyType({}),
@@ -97,7 +97,7 @@ def from_record(
     One that is left out has its default, or is unknown where it is optional; else that is a `Misfit` too.
     """
     declared, given = dict(fields), dict[str, values_pb2.Value]()
-    for field in record.fields:
+    for field in record:
         if field.name not in declared:
             raise Misfit(f"{where}: unknown field `{field.name[:60]}`")
         if field.name in given:
@@ -159,7 +159,7 @@ def _from_message(message: values_pb2.Value, type_: Type, where: str) -> Value:
         case DurationType():
             return message.duration.seconds * 1000 + message.duration.nanos // 1_000_000
         case RecordType(_, fields):
-            return tuple(from_record(message.record, fields, where).values())
+            return tuple(from_record(message.record.fields, fields, where).values())
         case OptionalType() | BagType():
             raise TypeError(f"a {spelled(type_)} is in no message")
         case _:

@@ -1,7 +1,7 @@
 """What a turn works with: the ports that the composition root fills, and what a turn tells to what surrounds it."""
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from charter.dsl.program import Event, State
 from charter.engine.conversation.asks import Ask, Failed, Suggested
@@ -53,8 +53,7 @@ class Ports:
     limits: Limits = field(default_factory=Limits)
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(NamedTuple):
     """A step that is on record, for whoever listens to the conversation."""
 
     sequence: int

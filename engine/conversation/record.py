@@ -6,7 +6,7 @@ into the personal part, by its path in the body; the public part has nothing in 
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from charter.dsl.acts import arguments_of
 from charter.dsl.program import FORMAT, Act, ActKind, Const, Event, EventKind, Expr, Program, RuleInfo, Text
@@ -22,8 +22,7 @@ from charter.engine.store import Json, NewRecord, Record, RequestId
 _Body: TypeAlias = dict[str, Json]
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
+class Decided(NamedTuple):
     """One event and what came of it."""
 
     request: RequestId | None
@@ -141,14 +140,14 @@ def _copied(value: Json) -> Any:
 
 
 def _named(values: Mapping[str, Value], types: Iterable[tuple[str, Type]], path: str, personal: _Body) -> _Body:
-    return {name: _value(values[name], type_, f"{path}/{name}", personal) for name, type_ in types}
+    return {name: _value(values[name], type_, path, name, personal) for name, type_ in types}
 
 
-def _value(value: Value, type_: Type, path: str, personal: _Body) -> Json:
+def _value(value: Value, type_: Type, path: str, name: str, personal: _Body) -> Json:
     json: Json = to_json(value, type_)
     if value is None or not _tells(type_):
         return json
-    personal[path] = json
+    personal[f"{path}/{name}"] = json
     return None
 
 
@@ -170,17 +169,19 @@ def _rule(rule: RuleInfo) -> _Body:
 
 
 def _fired(clause: Recorded, outcome: Outcome, path: str, personal: _Body) -> _Body:
-    facts = {
-        fact.name: _value(fact.seen(outcome), fact.type, f"{path}/facts/{fact.name}", personal) for fact in clause.facts
-    }
+    path = f"{path}/facts"
+    facts = {fact.name: _value(fact.seen(outcome), fact.type, path, fact.name, personal) for fact in clause.facts}
     return {**clause.rule, "facts": facts}
 
 
 def _act(recorder: Recorder, act: Act, path: str, personal: _Body) -> _Body:
     known = recorder.constant_reasons
-    personal |= {f"{path}/reasons/{i}": reason for i, reason in enumerate(act.reasons) if reason not in known}
+    for place, reason in enumerate(act.reasons):
+        if reason not in known:
+            personal[f"{path}/reasons/{place}"] = reason
     reasons = [reason if reason in known else None for reason in act.reasons]
-    args = _named(dict(act.args), arguments_of(recorder.program, act), f"{path}/args", personal)
+    types = arguments_of(recorder.program, act) if act.args else ()
+    args = _named(dict(act.args), types, f"{path}/args", personal)
     return {"kind": act.kind.value, "name": act.name, "args": args, "reasons": reasons}
 
 

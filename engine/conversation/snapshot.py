@@ -1,8 +1,8 @@
 """A conversation as a program sees it and what it waits for, and how the store keeps that."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, cast
+from types import MappingProxyType
+from typing import Any, NamedTuple, cast
 
 from charter.dsl.program import FORMAT, LANGUAGE, OVER, TRANSFERRING, TURN_OPEN, Program, State
 from charter.dsl.values import Json, from_json, to_json
@@ -10,8 +10,7 @@ from charter.engine.conversation.errands import Errands, errands_from, errands_j
 from charter.engine.store import Conversation, RequestId
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """Where a conversation stands after `version` commits and `sequence` records, the last one of an event at `now`.
 
     `begun` are the requests that are on record and not answered, `untold` the records with acts that no answer had,
@@ -22,7 +21,7 @@ class Snapshot:
     now: int = 0
     version: int = 0
     sequence: int = 0
-    errands: Errands = field(default_factory=dict)
+    errands: Errands = MappingProxyType({})
     begun: tuple[RequestId, ...] = ()
     untold: tuple[int, ...] = ()
     utterance: str = ""

@@ -5,7 +5,8 @@ A step is added to a plan, on the state that the plan leads to; the plan is then
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from charter.dsl.program import ActKind, Event, EventKind, Opening, Program
 from charter.dsl.semantics import trusted
@@ -39,8 +40,7 @@ _UTTERANCE = EventKind("utterance")
 _UNWRITTEN = frozenset({Waits.ASK, Waits.EXHAUSTED})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Step(NamedTuple):
     """An event that was decided: the request that reports it or the errand that it answers, where it is one of both."""
 
     event: Event
@@ -55,8 +55,7 @@ class Step:
         return self.flight.id if self.flight else self.errand.request if self.errand else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(NamedTuple):
     """What one commit will have changed, from `before` to `after`. `acts` are those of every request that is not
     answered yet, `untold` those that no answer had, `told` what listeners hear.
     """
@@ -86,7 +85,7 @@ def no_step(conversation: ConversationId, known: Snapshot, flights: Flights, now
     return Plan(
         conversation=conversation,
         before=known,
-        after=replace(known, version=known.version + 1, now=max(known.now, now)),
+        after=known._replace(version=known.version + 1, now=max(known.now, now)),
         acts={request: flight.acts for request, flight in flights.under_way.items()},
         untold=flights.untold,
         responses={},
@@ -119,16 +118,16 @@ def with_event(
 
 def with_step(ports: Ports, plan: Plan, step: Step) -> Plan:
     """The plan and one step more. Acts in the name of a request that was answered already go with the next answer."""
-    program, outcome, known = ports.recorder.program, step.decision.outcome, plan.after
+    program, outcome, known, own = ports.recorder.program, step.decision.outcome, plan.after, step.request
     sequence = known.sequence + 1
-    happened = Happened(step.event, outcome, plan.conversation, sequence, step.request, step.errand)
+    happened = Happened(step.event, outcome, plan.conversation, sequence, own, step.errand)
     changed = change(program, known.errands, happened, longest_ms=ports.limits.turn_ms)
-    shown = tuple((sequence, act) for act in outcome.acts if act.kind in SHOWN)
+    shown = tuple([(sequence, act) for act in outcome.acts if act.kind in SHOWN])
     acts, untold = dict(plan.acts), plan.untold
     if step.flight is not None:
         acts[step.flight.id] = ()
-    if step.request in acts:
-        acts[step.request] += shown
+    if own in acts:
+        acts[own] += shown
     else:
         untold += shown
     pending = pending_requests(outcome.state, changed.errands)
@@ -139,7 +138,7 @@ def with_step(ports: Ports, plan: Plan, step: Step) -> Plan:
         known.version,
         sequence,
         changed.errands,
-        tuple(request for request in acts if request in pending),
+        tuple([request for request in acts if request in pending]),
         () if finished else tuple(sorted({place for place, _ in untold})),
         _utterance(program, known, step),
     )
@@ -154,11 +153,8 @@ def with_step(ports: Ports, plan: Plan, step: Step) -> Plan:
         acts=acts,
         untold=untold,
         responses=responses,
-        told=(*plan.told, Told(sequence, step.request, shown, after.language, after.open, after.over)),
-        records=(
-            *plan.records,
-            record_of(ports.recorder, Decided(step.request, step.event, step.decision, step.answer)),
-        ),
+        told=(*plan.told, Told(sequence, own, shown, after.language, after.open, after.over)),
+        records=(*plan.records, record_of(ports.recorder, Decided(own, step.event, step.decision, step.answer))),
         requests=plan.requests if step.flight is None else (NewRequest(step.flight.id, step.flight.digest),),
         outbox=plan.outbox + outbox_entries(changed, record=len(plan.records)),
         taken=plan.taken + tuple(errand.key for errand in changed.begun if errand.waits is Waits.CALL),
@@ -168,18 +164,18 @@ def with_step(ports: Ports, plan: Plan, step: Step) -> Plan:
 
 def with_answer(ports: Ports, plan: Plan, flight: Flight) -> Plan:
     """The plan that also answers a request with the acts so far, while its calls are open."""
-    after = replace(plan.after, begun=tuple(one for one in plan.after.begun if one != flight.id), untold=())
+    after = plan.after._replace(begun=tuple(one for one in plan.after.begun if one != flight.id), untold=())
     told = sorted((*plan.untold, *flight.acts), key=lambda shown: shown[0])
     response = turn_response(ports.recorder.program, after, plan.conversation, flight.id, told)
     acts = {request: acts for request, acts in plan.acts.items() if request != flight.id}
-    return replace(plan, after=after, acts=acts, untold=(), responses={**plan.responses, flight.id: response})
+    return plan._replace(after=after, acts=acts, untold=(), responses={**plan.responses, flight.id: response})
 
 
 def with_renewal(ports: Ports, plan: Plan, errand: Errand) -> Plan:
     """The plan by which this server also takes over a call that is made again, due as if it were made now."""
     within = ports.recorder.program.tools[errand.name].within
     errands = {**plan.after.errands, errand.key: replace(errand, due=plan.after.now + within)}
-    return replace(plan, after=replace(plan.after, errands=errands))
+    return plan._replace(after=plan.after._replace(errands=errands))
 
 
 def commit_of(ports: Ports, plan: Plan) -> Commit:

@@ -74,7 +74,8 @@ class LiveConversation:
     async def take(self, flight: Flight, place: Place) -> Refused | None:
         """The event had its effect and `flight.response` is on record; or it is refused and nothing happened."""
         opening = self._program.events[flight.kind].opening
-        if opening is Opening.OPENS and flight.kind != SILENCE and (refused := await self._front(flight, place)):
+        comes_in_line = opening is Opening.OPENS and flight.kind != SILENCE
+        if comes_in_line and not place.first and (refused := await self._front(flight, place)):
             return refused
         async with self._steps:
             if refused := await self._come(flight):
@@ -311,9 +312,10 @@ class LiveConversation:
     async def _write(self, plan: Plan, flight: Flight | None = None) -> None:
         """The plan is durable; only then is it known here, and to those who wait, and what it wants done is begun."""
         self._snapshot = None  # where the commit fails, the store is asked what is true
-        began = asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         await self._ports.store.commit(commit_of(self._ports, plan))
-        self._took = asyncio.get_running_loop().time() - began
+        self._took = loop.time() - began
         self._snapshot = plan.after
         self._flights.go_on(plan.acts, plan.untold, plan.responses, flight)
         for errand in plan.begun:

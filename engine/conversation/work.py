@@ -4,8 +4,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from charter.dsl.program import EventKind
 from charter.dsl.session import failure
@@ -26,8 +25,7 @@ Answer: TypeAlias = Suggested | Failed | Called
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """What came of an errand, as an event; `answer` where somebody gave one."""
 
     errand: Errand
@@ -92,9 +90,8 @@ class Work:
 
     def keep(self, errands: Errands) -> None:
         """Only what these errands wait for goes on."""
-        current = asyncio.current_task()
         for key, task in self._tasks.items():
-            if key not in errands and task is not current:
+            if key not in errands and task is not asyncio.current_task():
                 task.cancel()
 
     async def done(self) -> None:

@@ -91,14 +91,15 @@ class _Call:
         self._until = max(self._until, loop.time() + within)
         self._unsent.append(NumberedQuestion(number=number, question=question, within_ms=math.ceil(within * 1000)))
         self._more.set()
+        late = loop.call_later(within, _late, answer)
         try:
-            async with asyncio.timeout(within):
-                return await answer
+            return await answer
         except asyncio.CancelledError:
             self._withdrawn.append(number)
             self._more.set()
             raise
         finally:
+            late.cancel()
             self._open.pop(number, None)
 
     async def hold(self) -> bool:
@@ -158,3 +159,8 @@ class _Call:
                 message.questions.append(one)
                 size += one.ByteSize() + FRAME
         return message if size else None
+
+
+def _late(answer: "asyncio.Future[NumberedAnswer | None]") -> None:
+    if not answer.done():
+        answer.set_exception(TimeoutError())

@@ -206,7 +206,7 @@ def _parsed(ask: Ask, answer: bytes) -> Mapping[str, Value] | _No:
     if response.WhichOneof("outcome") == "abstention":
         return _No(Reason.ERROR, f"abstained: {response.abstention.reason}"[:200], abstained=True)
     try:
-        return from_record(response.suggestion, ask.chain[0].fields, "suggestion", ask.chain[0].defaults)
+        return from_record(response.suggestion.fields, ask.chain[0].fields, "suggestion", ask.chain[0].defaults)
     except Misfit as misfit:
         return _No(Reason.INVALID, str(misfit))
 

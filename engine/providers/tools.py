@@ -175,7 +175,7 @@ def _parsed(call: Call, answer: bytes) -> "Mapping[str, Value] | _No":
     if response.WhichOneof("outcome") == "refused":
         return _No(Reason.ERROR, f"refused: {response.refused.reason}", happened=False)
     try:
-        return from_record(response.result, results_of(call.tool), "result")
+        return from_record(response.result.fields, results_of(call.tool), "result")
     except Misfit as misfit:
         return _No(Reason.INVALID, str(misfit))
 

@@ -1,8 +1,7 @@
 """What a request reports, as an event of the policy: parsed once, where it comes in."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import TypeAlias, assert_never
+from typing import NamedTuple, TypeAlias, assert_never
 
 from charter.dsl.program import EventKind, Program
 from charter.dsl.types import Type, Value
@@ -25,8 +24,7 @@ _REASONS: Mapping[pb.FailureReason, Reason] = {
 _Fields: TypeAlias = dict[str, Value]
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
+class Incoming(NamedTuple):
     """An event from outside, with every declared field of its kind."""
 
     kind: EventKind
@@ -145,7 +143,7 @@ class _Reading:
 
     def _fields(self, given: Iterable[values_pb2.Field], declared: Iterable[tuple[str, Type]], where: str) -> _Fields:
         try:
-            return from_record(values_pb2.Record(fields=given), tuple(declared), where)
+            return from_record(given, tuple(declared), where)
         except Misfit as misfit:
             raise _unfit(misfit) from misfit
 

@@ -72,7 +72,7 @@ async def serve(
     """
     async with AsyncExitStack() as closing:
         owner = closing.enter_context(replica(settings.store))
-        store = await asyncio.to_thread(open_store, f"sqlite:///{settings.store}", settings.key)
+        store = await asyncio.to_thread(open_store, f"sqlite:///{settings.store}", settings.key, apart=True)
         closing.push_async_callback(store.close)
         agents = await closing.enter_async_context(GrpcAgents(settings.deployment.agents))
         tools = await closing.enter_async_context(GrpcTools(settings.deployment.tools))

@@ -10,12 +10,23 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import NewType, TypeAlias
+from json.encoder import c_make_encoder, encode_basestring_ascii  # type: ignore[attr-defined]  # the stubs have it not
+from typing import NamedTuple, NewType, TypeAlias
 
-from .commit import Commit, ConversationId, Digest, Head, Json, NewRecord
+from .commit import (
+    Answer,
+    Commit,
+    ConversationId,
+    Digest,
+    Head,
+    IdempotencyKey,
+    Json,
+    Lease,
+    NewRecord,
+    NewRequest,
+    Owner,
+)
 
 Key = NewType("Key", bytes)
 """32 secret bytes that are not kept in the database."""
@@ -26,8 +37,7 @@ GENESIS = Digest("0" * 64)
 """Stands for the hash before the first record of a conversation."""
 
 
-@dataclass(frozen=True, slots=True)
-class SealedValue:
+class SealedValue(NamedTuple):
     """A personal value with the salt that hides it in its digest."""
 
     path: str
@@ -35,8 +45,7 @@ class SealedValue:
     salt: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class SealedRecord:
+class SealedRecord(NamedTuple):
     """A record as it is stored, all but its place in the chain."""
 
     at: int
@@ -46,18 +55,39 @@ class SealedRecord:
     personal: tuple[SealedValue, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Sealed:
+class SealedEntry(NamedTuple):
+    """An act of the outbox as it is stored; `record` as in `NewEntry`."""
+
+    key: IdempotencyKey
+    kind: str
+    payload: str
+    record: int
+    due: int | None
+
+
+class Sealed(NamedTuple):
     """A commit whose JSON is text and whose personal values are salted; nothing in it can fail to be stored."""
 
-    commit: Commit
+    conversation: ConversationId
+    expected_version: int
+    owner: Owner
+    now: int
+    policy: str
+    policy_digest: Digest
     state: str
+    open: bool
+    over: bool
+    lease: Lease | None
     records: tuple[SealedRecord, ...]
-    payloads: tuple[str, ...]
+    requests: tuple[NewRequest, ...]
+    answers: tuple[Answer, ...]
+    outbox: tuple[SealedEntry, ...]
+    taken: tuple[IdempotencyKey, ...]
+    done: tuple[IdempotencyKey, ...]
+    erase: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(NamedTuple):
     """The part of a conversation's row that the head vouches for; leases come and go and are left out."""
 
     conversation: ConversationId
@@ -71,8 +101,7 @@ class Row:
     last_hash: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogEntry:
+class LogEntry(NamedTuple):
     """One commit in the log over all conversations: where the conversation stood after it."""
 
     position: int
@@ -85,16 +114,29 @@ class LogEntry:
 
 def canonical(value: Json) -> str:
     """The one JSON text of a value: keys sorted, no blanks, ASCII; NaN and infinities are a `ValueError`."""
-    return _CANONICAL.encode(value)
+    return "".join(_chunks(value, 0))
 
 
 def seal(commit: Commit, salt: Salt) -> Sealed:
     """The commit in its stored form; a value that is not JSON raises here, before anything is queued."""
     return Sealed(
-        commit=commit,
+        conversation=commit.conversation,
+        expected_version=commit.expected_version,
+        owner=commit.owner,
+        now=commit.now,
+        policy=commit.policy,
+        policy_digest=commit.policy_digest,
         state=canonical(commit.state),
-        records=tuple(_seal_record(record, salt) for record in commit.records),
-        payloads=tuple(canonical(entry.payload) for entry in commit.outbox),
+        open=commit.open,
+        over=commit.over,
+        lease=commit.lease,
+        records=tuple([_seal_record(record, salt) for record in commit.records]),
+        requests=commit.requests,
+        answers=commit.answers,
+        outbox=tuple([SealedEntry(e.key, e.kind, canonical(e.payload), e.record, e.due) for e in commit.outbox]),
+        taken=commit.taken,
+        done=commit.done,
+        erase=commit.erase,
     )
 
 
@@ -158,4 +200,5 @@ def _plain(value: object) -> object:
     raise TypeError(f"a {type(value).__name__} is not JSON")
 
 
-_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False, default=_plain)
+# `json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False, default=_plain)` makes this for every value.
+_chunks = c_make_encoder(None, _plain, encode_basestring_ascii, None, ":", ",", True, False, False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NewType, TypeAlias
+from typing import Literal, NamedTuple, NewType, TypeAlias
 
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 
@@ -22,8 +22,7 @@ IdempotencyKey = NewType("IdempotencyKey", str)
 Status: TypeAlias = Literal["pending", "taken", "done"]
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(NamedTuple):
     """`owner` alone may commit to the conversation until `expires`, milliseconds since the epoch."""
 
     owner: Owner
@@ -74,16 +73,14 @@ class Record:
     hash: Digest
 
 
-@dataclass(frozen=True, slots=True)
-class NewRequest:
+class NewRequest(NamedTuple):
     """A request is opened; the digest is of its body and tells a repeat from another request under the same id."""
 
     id: RequestId
     body_digest: Digest
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """The response that every repeat of the request gets from now on."""
 
     id: RequestId
@@ -180,14 +177,13 @@ class Commit:
     def __post_init__(self) -> None:
         if self.lease is not None and self.lease.owner != self.owner:
             raise ValueError("a commit takes a lease for its own owner only")
-        if any(not 0 <= entry.record < len(self.records) for entry in self.outbox):
+        if self.outbox and any(not 0 <= entry.record < len(self.records) for entry in self.outbox):
             raise ValueError("an outbox entry belongs to a record of its own commit")
-        if len({request.id for request in self.requests}) != len(self.requests):
+        if len(self.requests) > 1 and len({request.id for request in self.requests}) != len(self.requests):
             raise ValueError("a commit opens a request once")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Committed:
+class Committed(NamedTuple):
     """The commit is durable: the conversation's new version and the last record of its chain."""
 
     version: int

@@ -1,9 +1,9 @@
-"""The store on an SQL database: commits go through the writer's thread, reads through a few threads of their own."""
+"""The store on an SQL database: commits go through a thread or a process that writes, reads through a few threads."""
 
 from __future__ import annotations
 
 import asyncio
-import secrets
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -13,6 +13,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Connection, Engine, insert, make_url, select, update
 from sqlalchemy.exc import ArgumentError
 
+from .apart import Apart, Opening
 from .chain import Key, Salt, first_head, key_check, seal
 from .commit import (
     Commit,
@@ -42,7 +43,7 @@ T = TypeVar("T")
 
 def random_salt() -> bytes:
     """128 bits, so that a digest of a telephone number cannot be turned back by trying them all."""
-    return secrets.token_bytes(16)
+    return os.urandom(16)
 
 
 def open_store(
@@ -52,12 +53,14 @@ def open_store(
     options: SqliteOptions | None = None,
     largest_group: int = 256,
     salt: Salt = random_salt,
+    apart: bool = False,
 ) -> SqlStore:
-    """The store at `sqlite:///path`, made or migrated where needed, and ready.
+    """The store at `sqlite:///path`, made or migrated where needed, and ready. `apart`: another process writes.
 
     A `Fault` says why it cannot be used; the database is then as it was.
     """
-    database = sqlite_database(_sqlite_path(url), options or SqliteOptions())
+    path, options = _sqlite_path(url), options or SqliteOptions()
+    database = sqlite_database(path, options)
     try:
         with faults(database.fault), database.writer.begin() as connection:
             migrate(connection, database.where)
@@ -65,7 +68,10 @@ def open_store(
     except Fault:
         database.dispose()
         raise
-    return SqlStore(database, key, largest_group=largest_group, salt=salt)
+    if apart:
+        return SqlStore(database, key, Apart(Opening(path, options, key, largest_group)), salt)
+    write = partial(write_group, database, key)
+    return SqlStore(database, key, Writer(database.where, write, largest_group=largest_group), salt)
 
 
 def open_reader(url: str) -> Engine:
@@ -76,12 +82,12 @@ def open_reader(url: str) -> Engine:
 class SqlStore:
     """A `Store` over a database; closing it closes the database."""
 
-    def __init__(self, database: Database, key: Key, *, largest_group: int, salt: Salt) -> None:
+    def __init__(self, database: Database, key: Key, writer: Writer | Apart, salt: Salt) -> None:
         self._database = database
         self._key = key
         self._salt = salt
         self._threads = ThreadPoolExecutor(database.readers, thread_name_prefix="charter-store-reader")
-        self._writer = Writer(database.where, partial(write_group, database, key), largest_group=largest_group)
+        self._writer = writer
         self._writer.start()
 
     async def commit(self, commit: Commit) -> Committed:
@@ -127,10 +133,10 @@ class SqlStore:
 
     async def close(self) -> None:
         """See `Store`."""
+        await self._writer.close()
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
-        self._writer.close()
         self._threads.shutdown()
         self._database.dispose()
 

@@ -48,10 +48,11 @@ class SqliteOptions:
     max_pages: int | None = None
 
 
-def sqlite_database(path: Path, options: SqliteOptions) -> Database:
+def sqlite_database(path: Path, options: SqliteOptions, *, create: bool = True) -> Database:
     """The database in `path`, made if it is missing, in WAL mode; a `Fault` where it cannot be used."""
     fault = partial(sqlite_fault, str(path))
-    _create(path)
+    if create:
+        _create(path)
     writer = _engine(path, _write_pragmas(options), _BEGIN, 1)
     writing = _Writing(path, writer, options.busy_ms)
     database = Database(

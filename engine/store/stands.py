@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from sqlalchemy.engine.interfaces import DBAPICursor
 
-from .chain import GENESIS
-from .commit import Commit, Digest, Head, Status
+from .chain import GENESIS, Sealed
+from .commit import Digest, Head, Status
 
 Place: TypeAlias = tuple[str, str]
 """A conversation and one of its requests."""
@@ -23,8 +23,7 @@ class NoHead(Exception):
     """The log has lost its head."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stand:
+class Stand(NamedTuple):
     """Where a conversation stands, as far as the next commit must know; at version -1 where its row was removed."""
 
     version: int = 0
@@ -61,7 +60,7 @@ class Stands:
     head: Head
 
 
-def read_stands(cursor: DBAPICursor, commits: Iterable[Commit]) -> Stands:
+def read_stands(cursor: DBAPICursor, commits: Iterable[Sealed]) -> Stands:
     """What is stored of all that the commits are about; raises `NoHead`."""
     ids: set[str] = set()
     places: set[Place] = set()

@@ -12,7 +12,6 @@ from sqlalchemy.engine.interfaces import DBAPICursor
 from .chain import Row, Sealed, record_hash
 from .commit import (
     Answered,
-    Commit,
     Committed,
     Digest,
     Erased,
@@ -45,9 +44,9 @@ def write_commits(cursor: DBAPICursor, group: Sequence[Sealed]) -> tuple[list[tu
     """
     outcomes: list[tuple[Committed, Row] | Refused] = []
     for run in _runs(group):
-        stands = read_stands(cursor, [sealed.commit for sealed in run])
+        stands = read_stands(cursor, run)
         batch = _Batch(stands.conversations, stands.requests, stands.entries)
-        outcomes += [batch.take(sealed) for sealed in run]
+        outcomes += [batch.take(commit) for commit in run]
         batch.write(cursor)
     return outcomes, stands.head
 
@@ -55,11 +54,11 @@ def write_commits(cursor: DBAPICursor, group: Sequence[Sealed]) -> tuple[list[tu
 def _runs(group: Sequence[Sealed]) -> Iterator[list[Sealed]]:
     """The group in runs; a commit that erases opens one, so that what it erases is in the tables."""
     run: list[Sealed] = []
-    for sealed in group:
-        if sealed.commit.erase and run:
+    for commit in group:
+        if commit.erase and run:
             yield run
             run = []
-        run.append(sealed)
+        run.append(commit)
     yield run
 
 
@@ -76,11 +75,10 @@ class _Batch:
     changed: set[Place] = field(default_factory=set)
     outbox: dict[str, tuple[Any, ...]] = field(default_factory=dict)  # new ones, by key
     moved: dict[str, Status] = field(default_factory=dict)  # those that were there, by key
-    erased: list[Commit] = field(default_factory=list)
+    erased: list[Sealed] = field(default_factory=list)
 
-    def take(self, sealed: Sealed) -> tuple[Committed, Row] | Refused:
+    def take(self, commit: Sealed) -> tuple[Committed, Row] | Refused:
         """The commit is part of the batch, or refused."""
-        commit = sealed.commit
         stand = self.stands.get(commit.conversation, Stand())
         refused = (
             self._refused_request(commit)
@@ -93,14 +91,14 @@ class _Batch:
             return refused
         if commit.erase:
             self._forget(commit)
-        chained = list(_chained(sealed, stand))
-        row = _row(sealed, chained[-1] if chained else (stand.last_sequence, stand.last_hash))
+        chained = list(_chained(commit, stand))
+        row = _row(commit, chained[-1] if chained else (stand.last_sequence, stand.last_hash))
         lease: _Lease = (commit.lease.owner, commit.lease.expires) if commit.lease else (None, None)
         self.stands[commit.conversation] = Stand(row.version, *lease, row.last_sequence, row.last_hash)
         self.rows[commit.conversation] = _conversation_row(row, lease)
-        self._add_records(sealed, stand, chained)
+        self._add_records(commit, stand, chained)
         self._add_requests(commit)
-        self._add_outbox(sealed, stand.last_sequence + 1)
+        self._add_outbox(commit, stand.last_sequence + 1)
         committed = Committed(version=row.version, last_sequence=row.last_sequence, last_hash=Digest(row.last_hash))
         return committed, row
 
@@ -123,14 +121,14 @@ class _Batch:
 
     # --- what is refused ---------------------------------------------------------------------------------------------
 
-    def _refused_request(self, commit: Commit) -> Refused | None:
+    def _refused_request(self, commit: Sealed) -> Refused | None:
         for request in commit.requests:
             found = self.requests.get((commit.conversation, request.id))
             if found is not None:
                 return AlreadyRequested(commit.conversation, request.id, _seen(found, request.body_digest))
         return None
 
-    def _refused_answer(self, commit: Commit) -> Refused | None:
+    def _refused_answer(self, commit: Sealed) -> Refused | None:
         opened = {request.id for request in commit.requests}
         for answer in commit.answers:
             found = self.requests.get((commit.conversation, answer.id))
@@ -140,7 +138,7 @@ class _Batch:
             return NotInFlight(commit.conversation, commit.answers[-1].id)
         return None
 
-    def _refused_outbox(self, commit: Commit) -> Refused | None:
+    def _refused_outbox(self, commit: Sealed) -> Refused | None:
         keys = [entry.key for entry in commit.outbox]
         known = [key for key in keys if key in self.entries]
         if known or len(set(keys)) != len(keys):
@@ -156,7 +154,7 @@ class _Batch:
             status |= dict.fromkeys(moved, "taken" if after == "taken" else "done")
         return None
 
-    def _forget(self, commit: Commit) -> None:
+    def _forget(self, commit: Sealed) -> None:
         """What was answered before the commit is erased."""
         self.erased.append(commit)
         for (conversation, _), found in self.requests.items():
@@ -165,9 +163,9 @@ class _Batch:
 
     # --- what is written ---------------------------------------------------------------------------------------------
 
-    def _add_records(self, sealed: Sealed, stand: Stand, chained: list[tuple[int, str]]) -> None:
-        previous, conversation = stand.last_hash, sealed.commit.conversation
-        for (sequence, own), record in zip(chained, sealed.records, strict=True):
+    def _add_records(self, commit: Sealed, stand: Stand, chained: list[tuple[int, str]]) -> None:
+        previous, conversation = stand.last_hash, commit.conversation
+        for (sequence, own), record in zip(chained, commit.records, strict=True):
             self.records.append(
                 (conversation, sequence, record.request_id, record.at, record.body, record.digests, previous, own)
             )
@@ -176,7 +174,7 @@ class _Batch:
             ]
             previous = own
 
-    def _add_requests(self, commit: Commit) -> None:
+    def _add_requests(self, commit: Sealed) -> None:
         for request in commit.requests:
             self.requests[commit.conversation, request.id] = StoredRequest(request.body_digest, False, None)
             self.changed.add((commit.conversation, request.id))
@@ -185,11 +183,18 @@ class _Batch:
             found.answered, found.response = True, answer.response
             self.changed.add((commit.conversation, answer.id))
 
-    def _add_outbox(self, sealed: Sealed, first: int) -> None:
-        commit = sealed.commit
-        for entry, payload in zip(commit.outbox, sealed.payloads, strict=True):
+    def _add_outbox(self, commit: Sealed, first: int) -> None:
+        for entry in commit.outbox:
             self.entries[entry.key] = StoredEntry(commit.conversation, "pending")
-            row = (commit.conversation, first + entry.record, entry.kind, payload, entry.key, entry.due, "pending")
+            row = (
+                commit.conversation,
+                first + entry.record,
+                entry.kind,
+                entry.payload,
+                entry.key,
+                entry.due,
+                "pending",
+            )
             self.outbox[entry.key] = row
         for key in commit.taken:
             self._move(key, "taken")
@@ -207,7 +212,7 @@ class _Batch:
 _UNDONE = ("pending", "taken")
 
 
-def _refused_lease(commit: Commit, stand: Stand) -> Refused | None:
+def _refused_lease(commit: Sealed, stand: Stand) -> Refused | None:
     if stand.lease_owner is None or stand.lease_expires is None:
         return None
     if stand.lease_owner == commit.owner or stand.lease_expires <= commit.now:
@@ -215,7 +220,7 @@ def _refused_lease(commit: Commit, stand: Stand) -> Refused | None:
     return LeaseHeld(commit.conversation, Owner(stand.lease_owner), stand.lease_expires)
 
 
-def _refused_version(commit: Commit, stand: Stand) -> Refused | None:
+def _refused_version(commit: Sealed, stand: Stand) -> Refused | None:
     if stand.version == commit.expected_version:
         return None
     return Conflict(commit.conversation, commit.expected_version, stand.version)
@@ -229,24 +234,23 @@ def _seen(found: StoredRequest, digest: str) -> Seen:
     return Erased() if found.response is None else Answered(found.response)
 
 
-def _chained(sealed: Sealed, stand: Stand) -> Iterator[tuple[int, str]]:
+def _chained(commit: Sealed, stand: Stand) -> Iterator[tuple[int, str]]:
     """The place and the hash of each record."""
-    previous, conversation = stand.last_hash, sealed.commit.conversation
-    for sequence, record in enumerate(sealed.records, stand.last_sequence + 1):
+    previous, conversation = stand.last_hash, commit.conversation
+    for sequence, record in enumerate(commit.records, stand.last_sequence + 1):
         previous = record_hash(
             previous, conversation, sequence, record.request_id, record.at, record.body, record.digests
         )
         yield sequence, previous
 
 
-def _row(sealed: Sealed, last: tuple[int, str]) -> Row:
-    commit = sealed.commit
+def _row(commit: Sealed, last: tuple[int, str]) -> Row:
     return Row(
         conversation=commit.conversation,
         version=commit.expected_version + 1,
         policy=commit.policy,
         policy_digest=commit.policy_digest,
-        state=sealed.state,
+        state=commit.state,
         open=commit.open,
         over=commit.over,
         last_sequence=last[0],
@@ -259,7 +263,7 @@ def _conversation_row(row: Row, lease: _Lease) -> tuple[Any, ...]:
     return (row.conversation, *values, *lease, row.last_sequence, row.last_hash)
 
 
-def _erase(cursor: DBAPICursor, commit: Commit) -> None:
+def _erase(cursor: DBAPICursor, commit: Sealed) -> None:
     here = commit.conversation
     cursor.execute("DELETE FROM personal WHERE conversation = ?", (here,))
     cursor.execute("UPDATE requests SET response = NULL WHERE conversation = ? AND answered", (here,))

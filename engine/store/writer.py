@@ -7,9 +7,8 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import TypeAlias, assert_never
+from typing import NamedTuple, TypeAlias, assert_never
 
 from .chain import Sealed
 from .commit import Committed
@@ -23,8 +22,7 @@ APART_SECONDS = 0.01
 several commits in it, so fewer and larger ones leave more of the machine to everything else."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
+class _Waiting(NamedTuple):
     sealed: Sealed
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Committed]
@@ -61,13 +59,13 @@ class Writer:
             self._queue.put(waiting)
         return await waiting.future
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Every commit that was queued has its outcome, and the thread has ended."""
         with self._entrance:
             if not self._closed:
                 self._closed = True
                 self._queue.put(None)
-        self._thread.join()
+        await asyncio.to_thread(self._thread.join)
 
     def _run(self) -> None:
         while group := self._next_group():
@@ -82,7 +80,7 @@ class Writer:
                     if waiting.loop is loop
                 ]
                 with contextlib.suppress(RuntimeError):  # the callers' loop is gone, and the callers with it
-                    loop.call_soon_threadsafe(_settle, settled)
+                    loop.call_soon_threadsafe(settle, settled)
 
     def _next_group(self) -> list[_Waiting]:
         first = self._queue.get()
@@ -103,7 +101,8 @@ class Writer:
         return group
 
 
-def _settle(settled: Sequence[tuple[asyncio.Future[Committed], Outcome]]) -> None:
+def settle(settled: Sequence[tuple[asyncio.Future[Committed], Outcome]]) -> None:
+    """Those who wait hear of it."""
     for future, outcome in settled:
         if future.done():
             continue

@@ -23,7 +23,7 @@ from charter.dsl.types import (
 from charter.dsl.values import Misfit
 from charter.engine.conversation.messages import duration, from_message, from_record, timestamp, to_fields, to_message
 from charter.v1 import values_pb2
-from charter.v1.values_pb2 import Field, Record
+from charter.v1.values_pb2 import Field
 
 INTENT = EnumType("Intent", ("lost_card", "human"))
 CONFIDENCE = DecimalType(4, 0, 10_000)
@@ -58,10 +58,6 @@ def test_a_value_that_went_out_comes_back(case: tuple[Type, Value]) -> None:
     assert from_message(message, type_, "it") == value
 
 
-def suggestion(*fields: Field) -> Record:
-    return Record(fields=fields)
-
-
 def symbol(name: str) -> values_pb2.Value:
     return values_pb2.Value(symbol=name)
 
@@ -75,7 +71,7 @@ HUMAN, SURE = Field(name="intent", value=symbol("human")), Field(name="confidenc
 
 def test_a_record_is_read_field_by_field() -> None:
     note = Field(name="note", value=values_pb2.Value(text="hm"))
-    assert from_record(suggestion(HUMAN, SURE, note), FIELDS, "it") == {
+    assert from_record([HUMAN, SURE, note], FIELDS, "it") == {
         "intent": "human",
         "confidence": 9300,
         "note": "hm",
@@ -83,7 +79,7 @@ def test_a_record_is_read_field_by_field() -> None:
 
 
 def test_an_optional_field_may_be_left_out() -> None:
-    assert from_record(suggestion(HUMAN, SURE), FIELDS, "it")["note"] is None
+    assert from_record([HUMAN, SURE], FIELDS, "it")["note"] is None
 
 
 @pytest.mark.parametrize(
@@ -104,7 +100,7 @@ def test_an_optional_field_may_be_left_out() -> None:
 )
 def test_a_record_outside_the_schema_is_refused(fields: tuple[Field, ...], complaint: str) -> None:
     with pytest.raises(Misfit, match=complaint):
-        from_record(suggestion(*fields), FIELDS, "it")
+        from_record(fields, FIELDS, "it")
 
 
 @given(MS)

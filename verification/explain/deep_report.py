@@ -9,7 +9,7 @@ from charter.dsl.values import Json
 from charter.verification.explain.deep import Dead, Fires, Life, Unclear, caller_can_go, lives
 from charter.verification.explain.misbehaviour import Misbehaviour, misbehaviours
 from charter.verification.explain.why import Why
-from charter.verification.prove.prove import Subject
+from charter.verification.prove.standing import Standing
 from charter.verification.show.report import FAILS, HOLDS, UNDECIDED
 from charter.verification.show.transcript import said
 from charter.verification.workers import Limits
@@ -24,9 +24,9 @@ class Deep:
     misbehaviours: tuple[Misbehaviour, ...]
 
 
-def deep(loaded: Loaded, subject: Subject, why: Why, limits: Limits) -> Deep:
+def deep(loaded: Loaded, standing: Standing, why: Why, limits: Limits) -> Deep:
     """What lies deeper than verdicts. `why`: what each proof rests on."""
-    could = misbehaviours(loaded, why, subject.budget, limits)
+    subject, could = standing.subject, misbehaviours(loaded, why, standing, limits)
     return Deep(tuple(lives(subject, limits)), caller_can_go(subject), tuple(could))
 
 

@@ -1,29 +1,28 @@
 """What an agent could do if a guard were not there: for each agent and requirement the shortest conversation.
 
-A guard part that reads what an agent suggests is left out; where a proof rests on it, the requirement is pursued again.
+A guard part that reads what an agent suggests is left out; where a proof rests on it, and does not stand without it,
+the requirement is proved again.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from charter.dsl.load import Loaded
 from charter.dsl.program import Event, Program
 from charter.dsl.semantics import Outcome
-from charter.verification.encode.encoder import Encoder
-from charter.verification.encode.smt import codes_of
 from charter.verification.explain.guard_parts import Part, loosened
 from charter.verification.explain.why import Why
 from charter.verification.mutate.mutants import Refused, compiled, mutants
-from charter.verification.prove.facts import Facts
-from charter.verification.prove.machine import Machine, goals_of
-from charter.verification.prove.pursue import Budget, Missed, pursue
-from charter.verification.prove.started import needing_start
-from charter.verification.workers import Failed, Limits, worked
+from charter.verification.prove.machine import goals_of
+from charter.verification.prove.prove import Settings, proved, subject_of
+from charter.verification.prove.standing import Standing
+from charter.verification.prove.verdicts import Refuted
+from charter.verification.workers import Limits
 
 
 @dataclass(frozen=True, slots=True)
 class Misbehaviour:
-    """Without the guard part, what the agent suggests here breaks the requirement: a shortest conversation of `of`."""
+    """Without the guard part, what the agent suggests here breaks the requirement: a conversation of `of`."""
 
     agent: str
     requirement: str
@@ -33,28 +32,23 @@ class Misbehaviour:
     outcomes: tuple[Outcome, ...]
 
 
-def misbehaviours(loaded: Loaded, why: Why, budget: Budget, limits: Limits) -> Iterator[Misbehaviour]:
+def misbehaviours(loaded: Loaded, why: Why, standing: Standing, limits: Limits) -> Iterator[Misbehaviour]:
     """The shortest for each agent and requirement, in the order of the policy."""
     agents = loosened(loaded).agents
     programs = {m.span: compiled(m, loaded.sources) for m in mutants(loaded) if m.kind == "guard"}
-    needing: dict[Part, list[str]] = {}
+    needing: dict[Part, set[str]] = {}
     for each in why.rests:
         for part in each.on if isinstance(each.on, tuple) else ():
             if part in agents and part.span in programs:
-                needing.setdefault(part, []).append(each.name)
-
-    def work(part: Part) -> list[tuple[str, Missed]]:
-        program = programs[part.span]
-        return [] if isinstance(program, Refused) else list(_broken(program, needing[part], budget))
-
+                needing.setdefault(part, set()).add(each.name)
     shortest: dict[tuple[str, str], Misbehaviour] = {}
-    for part, found in worked(tuple(needing), work, limits):
+    for part, names in needing.items():
         program = programs[part.span]
-        if isinstance(found, Failed) or isinstance(program, Refused):
+        if isinstance(program, Refused):
             continue
-        for name, missed in found:
+        for name, refuted in _broken(program, names, standing, limits):
             for agent in agents[part]:
-                new = Misbehaviour(agent, name, part, program, missed.events, missed.outcomes)
+                new = Misbehaviour(agent, name, part, program, refuted.events, refuted.outcomes)
                 old = shortest.get((agent, name))
                 if old is None or _size(new) < _size(old):
                     shortest[agent, name] = new
@@ -62,13 +56,18 @@ def misbehaviours(loaded: Loaded, why: Why, budget: Budget, limits: Limits) -> I
     yield from sorted(shortest.values(), key=lambda each: (order.index(each.requirement), each.agent))
 
 
-def _broken(program: Program, names: Sequence[str], budget: Budget) -> Iterator[tuple[str, Missed]]:
-    encoder = Encoder(program)
-    machine = Machine(encoder, goals_of(program), Facts(needing_start(encoder)))
-    for name in names:
-        found = pursue(machine, program, machine.goals[name], codes_of(program), budget)
-        if isinstance(found, Missed):
-            yield name, found
+def _broken(
+    program: Program, names: Collection[str], standing: Standing, limits: Limits
+) -> Iterator[tuple[str, Refuted]]:
+    """Which of these the program breaks; what stands is not looked at."""
+    settings = Settings(standing.subject.budget, limits)
+    lost = standing.lost(program, settings)
+    asked = sorted(name for name in names if lost is None or name in lost)
+    if asked:
+        subject = subject_of(program, settings) if lost is None else standing.edited(program, asked, settings)
+        for result in proved(subject, limits, asked):
+            if isinstance(result.verdict, Refuted):
+                yield result.name, result.verdict
 
 
 def _size(of: Misbehaviour) -> tuple[int, str, int]:

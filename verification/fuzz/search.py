@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from charter.dsl.program import OVER, TURN_OPEN, Event, Opening, Program, State
+from charter.dsl.program import OVER, TURN_OPEN, Event, Opening, Program
 from charter.dsl.scenarios import EPOCH, PACE
-from charter.dsl.session import Step
 from charter.verification.fuzz.aim import Aim
 from charter.verification.fuzz.judge import Judge, no_judge
 from charter.verification.fuzz.machine import conversations

@@ -50,7 +50,7 @@ def firings(program: Program) -> Mapping[Branch, tuple[Event, ...]]:
         return (("fires", rule, taken.event.kind) for rule in taken.outcome.fired)
 
     causes = Causes(program)
-    sought = {("fires", *branch): branch for branch in sorted(branches_of(program))}
+    sought: dict[Feature, Branch] = {("fires", *branch): branch for branch in sorted(branches_of(program))}
     found = _Player(program, fired).found({feature: causes.of_rule(*branch) for feature, branch in sought.items()})
     return {sought[feature]: events for feature, events in found.items()}
 
@@ -84,9 +84,10 @@ class _Player(Generic[_K]):
         """What is come across of this, each with a short conversation that ends with it."""
         if not aims:
             return {}
-        budget = Budget(STEPS * len(branches_of(self.program)), findings=ALL, seeking=aims)
-        met = self.confirmed(search(self.program, semantics_alone(self.program), budget, seed=SEED).seen_in)
-        return {each: self._shortened(each, met[each]) for each in aims if each in met}
+        budget = Budget(STEPS * len(branches_of(self.program)), findings=ALL, seeking=aims)  # type: ignore[arg-type]  # keys are features
+        seen_in = search(self.program, semantics_alone(self.program), budget, seed=SEED).seen_in
+        met = self.confirmed({each: seen_in[each] for each in aims if each in seen_in})
+        return {each: self._shortened(each, events) for each, events in met.items()}
 
     def confirmed(self, told: Mapping[_K, tuple[Event, ...]]) -> dict[_K, tuple[Event, ...]]:
         """Those conversations that are what is told of them."""

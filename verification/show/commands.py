@@ -23,6 +23,7 @@ from charter.verification.prove.invariants import certified
 from charter.verification.prove.machine import goals_of
 from charter.verification.prove.prove import Settings, Subject, subject_of
 from charter.verification.prove.prove import proved as proved_of
+from charter.verification.prove.standing import Standing
 from charter.verification.prove.verdicts import Result
 from charter.verification.show.junit import to_junit
 from charter.verification.show.report import exit_code, summary, text, to_json_report
@@ -102,7 +103,7 @@ def verify_command(
             lines += why_text(grounds)
             found |= why_json(grounds)
         if grounds is not None and deep:
-            deeper = deep_of(loaded, subject, grounds, settings.limits)
+            deeper = deep_of(loaded, Standing.after(subject, results), grounds, settings.limits)
             lines += deep_text(loaded.program, deeper)
             found |= deep_json(loaded.program, deeper)
             codes.append(deep_code(deeper))

@@ -18,9 +18,9 @@ async def converse(store: Store, turns: int) -> None:
         print(conversation, committed.version, flush=True)
 
 
-async def main(url: str, key: str, turns: str) -> None:
-    """Eight conversations at once."""
-    store = open_store(url, Key(bytes.fromhex(key)))
+async def main(url: str, key: str, turns: str, apart: str = "") -> None:
+    """Eight conversations at once; with `apart`, another process writes."""
+    store = open_store(url, Key(bytes.fromhex(key)), apart=bool(apart))
     await asyncio.gather(*(converse(store, int(turns)) for _ in range(8)))
     await store.close()
 

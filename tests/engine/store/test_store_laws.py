@@ -153,6 +153,7 @@ TestTheStoreAgreesWithAModel = StoreMachine.TestCase
 @given(JSON)
 def test_canonical_text_reads_back_as_the_same_value_and_text(value: Json) -> None:
     text = canonical(value)
+    assert text == json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     assert json.loads(text) == value
     assert canonical(json.loads(text)) == text
     assert text.isascii()

@@ -47,7 +47,7 @@ async def test_after_a_group_that_was_shared_the_next_one_waits_a_moment_for_oth
     later = asyncio.create_task(writer.commit(sealed()))
     await asyncio.sleep(0)
     await asyncio.gather(later, writer.commit(sealed()))
-    writer.close()
+    await writer.close()
     assert groups.sizes == [1, 3, 2]
     assert groups.begun[2] - groups.begun[1] >= APART_SECONDS
 
@@ -59,7 +59,7 @@ async def test_who_comes_alone_does_not_wait() -> None:
     writer.start()
     for _ in range(50):
         await writer.commit(sealed())
-    writer.close()
+    await writer.close()
     assert groups.sizes == [1] * 50
     assert min(later - before for before, later in pairwise(groups.begun)) < APART_SECONDS
 
