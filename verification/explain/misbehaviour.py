@@ -5,7 +5,7 @@ the requirement is proved again.
 """
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from charter.dsl.load import Loaded
 from charter.dsl.program import Event, Program
@@ -18,6 +18,9 @@ from charter.verification.prove.prove import Settings, proved, subject_of
 from charter.verification.prove.standing import Standing
 from charter.verification.prove.verdicts import Refuted
 from charter.verification.workers import Limits
+
+
+PATIENCE = 60.0  # seconds for a proof that is not owed: what is not refuted by then is not told
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ def _broken(
     program: Program, names: Collection[str], standing: Standing, limits: Limits
 ) -> Iterator[tuple[str, Refuted]]:
     """Which of these the program breaks; what stands is not looked at."""
+    limits = replace(limits, seconds=min(limits.seconds, PATIENCE))
     settings = Settings(standing.subject.budget, limits)
     lost = standing.lost(program, settings)
     asked = sorted(name for name in names if lost is None or name in lost)
