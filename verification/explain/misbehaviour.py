@@ -19,7 +19,6 @@ from charter.verification.prove.standing import Standing
 from charter.verification.prove.verdicts import Refuted
 from charter.verification.workers import Limits
 
-
 PATIENCE = 60.0  # seconds for a proof that is not owed: what is not refuted by then is not told
 
 
