@@ -89,16 +89,17 @@ def measured(setting: Setting, lost: Sequence[tuple[str, str]]) -> dict[str, Any
     with tempfile.TemporaryDirectory() as folder:
         cache = Cache(Path(folder), lambda said: print(said, file=sys.stderr))
         cold, standing = _proved(text, cache)
+        memory = _largest_megabytes()
         watched = {edit: _watched(standing, edited(text)) for edit, edited in EDITS.items()}
         edited, _ = _proved(_says_otherwise(text), cache)
-    memory = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     peers = {} if setting.faulty or setting.irregular else _peers(_program(text), lost)
     return {
         **asdict(setting),
         "cold": cold,
         "watched": watched,
         "edited": edited,
-        "largest_process_mb": memory // 1024,
+        "largest_process_mb": memory,
+        "largest_watching_mb": _largest_megabytes(),
         "peers": peers,
     }
 
@@ -130,6 +131,11 @@ def _proved(text: str, cache: Cache) -> tuple[dict[str, Any], Standing]:
         "slowest_refutation": max((r.seconds for r in results if word(r.verdict) == "refuted"), default=None),
     }
     return found, Standing.after(subject, results)
+
+
+def _largest_megabytes() -> int:
+    """The most that this process, or one that it started, has taken so far."""
+    return max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) // 1024
 
 
 def _since(began: float) -> float:

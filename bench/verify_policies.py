@@ -60,7 +60,7 @@ def policy(rules: int, requirements: int, *, irregular: bool = False, faults: di
         fault = (faults or {}).get(i, "")
         parts.append("\n".join(_rules(i, shape, fault)))
         mine = -(-left // (modules - i))
-        parts.append("\n".join(list(_requirements(i))[:mine]))
+        parts.append("\n".join(_requirements(i, first=modules - 1 - i)[:mine]))
         left -= min(mine, 4)
     return "\n\n".join(parts) + "\n"
 
@@ -114,8 +114,13 @@ def _rules(i: int, shape: Shape, fault: str) -> Iterator[str]:
         yield f'rule note_{i} on pay_{i} when its receipt != "none" do note "paid"'
 
 
-def _requirements(i: int) -> Iterator[str]:
-    yield f"require told_first_{i}  disclose terms_{i} before call pay_{i}"
-    yield f"require not_too_much_{i}  call pay_{i} only if amount_{i} <= 1000 and its amount <= 1000"
-    yield f"require a_person_{i}  whenever pay_{i} uncertain: escalate any in this turn"
-    yield f"require looked_up_{i}  call pay_{i} only after new look_{i} (when its fine)"
+def _requirements(i: int, first: int) -> list[str]:
+    """The first of them is another one in each module; the last modules, which have the faults, begin with the one that
+    the fault breaks."""
+    every = [
+        f"require told_first_{i}  disclose terms_{i} before call pay_{i}",
+        f"require not_too_much_{i}  call pay_{i} only if amount_{i} <= 1000 and its amount <= 1000",
+        f"require a_person_{i}  whenever pay_{i} uncertain: escalate any in this turn",
+        f"require looked_up_{i}  call pay_{i} only after new look_{i} (when its fine)",
+    ]
+    return every[first % 4 :] + every[: first % 4]
