@@ -1,4 +1,4 @@
-"""What an agent could do if a guard were not there: for each agent and requirement the shortest conversation.
+"""What an agent could do if a guard were not there: for each agent and requirement the shortest conversation found.
 
 A guard part that reads what an agent suggests is left out; where a proof rests on it, and does not stand without it,
 the requirement is proved again.
