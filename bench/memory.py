@@ -35,7 +35,8 @@ WITH_TIMER = (
 
 @dataclass(frozen=True)
 class Look:
-    """After so many conversations: seconds, MiB of the server in memory and of its store on disk."""
+    """After so many conversations: seconds, MiB in memory of the server with the process that writes for it, and MiB of
+    its store on disk."""
 
     conversations: int
     seconds: float
@@ -73,9 +74,10 @@ async def hold(stub: ConversationsStub, number: int) -> None:
 
 
 def resident(pid: int) -> float:
-    """MiB of a process that are in memory."""
+    """MiB of a process, and of those that it has started, that are in memory."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+    started = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20 + sum(map(resident, map(int, started)))
 
 
 async def main(conversations: int) -> None:

@@ -17,7 +17,7 @@ from .group import Outcome
 
 WriteGroup: TypeAlias = Callable[[Sequence[Sealed]], Sequence[Outcome]]
 
-APART_SECONDS = 0.01
+APART_SECONDS = 0.005
 """How long after the beginning of a group that several shared the next one begins: a group by itself costs more than
 several commits in it, so fewer and larger ones leave more of the machine to everything else."""
 

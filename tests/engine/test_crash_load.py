@@ -1,4 +1,4 @@
-"""`kill -9` of server, agent and tool processes under load: no decision lost or taken twice, no write done twice.
+"""`kill -9` of server, writing, agent and tool processes under load: nothing is lost, decided twice or written twice.
 
 `CHARTER_CRASH_POINTS=50` kills more often than the build does.
 """
@@ -81,8 +81,20 @@ class Site:
 
     def workers(self) -> list[int]:
         assert self.server.process is not None
-        pid = self.server.process.pid
-        return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()]
+        return children(self.server.process.pid)
+
+    def writers(self) -> list[int]:
+        """The processes in which the workers have their commits written."""
+        return [writer for worker in self.workers() for writer in children(worker)]
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started; none where it has ended."""
+    try:
+        lists = [thread / "children" for thread in Path(f"/proc/{pid}/task").iterdir()]
+        return [int(one) for list_ in lists for one in list_.read_text("ascii").split()]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
 
 
 @asynccontextmanager
@@ -161,19 +173,19 @@ async def test_nothing_is_lost_or_done_twice(tmp_path: Path) -> None:
     async with site(tmp_path) as at:
         holding = [asyncio.create_task(hold(at, Random(SEED + number), stop)) for number in range(CALLERS)]
         kills: collections.Counter[str] = collections.Counter()
-        victims = ["worker", "tools", "worker", "agent"] * POINTS
+        victims = ["worker", "tools", "writer", "worker", "agent"] * POINTS
         for victim in victims[:POINTS]:
             await asyncio.sleep(random.uniform(0.2, 1.2))
-            if victim == "worker":
-                if workers := at.workers():  # one that is just being started counts as well
-                    os.kill(random.choice(workers), signal.SIGKILL)
+            if victim in ("worker", "writer"):
+                if running := at.workers() if victim == "worker" else at.writers():  # or just being started
+                    os.kill(random.choice(running), signal.SIGKILL)
             else:
                 await (at.agent if victim == "agent" else at.tools).kill()
             kills[victim] += 1
             assert not any(task.done() for task in holding)
         stop.set()
         names = [name for task in holding for name in await task]
-        assert len(kills) == 3
+        assert len(kills) == 4
         assert len(names) >= CALLERS
         await answered(at, names)
         await told_once(at)

@@ -1,7 +1,8 @@
 """What is known of every state of a program before any goal is pursued."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from charter.dsl.program import EventKind
 from charter.verification.encode.terms import Graph, Term
@@ -52,7 +53,15 @@ class Known:
         self._about: dict[Term, list[Clause]] = {}
         self._hurt: dict[tuple[Term, bool], list[Clause]] = {}  # by values of a column that do not help them
         self._following: dict[tuple[tuple[Term, bool], ...], Following] = {}
+        self._apart: dict[Term, set[Term]] = {}  # flags, each with those that do not hold beside it
+        self._others: list[Clause] = []
         for clause in clauses:
+            if _is_apart(clause):
+                (one, _), (other, _) = clause
+                self._apart.setdefault(one, set()).add(other)
+                self._apart.setdefault(other, set()).add(one)
+            else:
+                self._others.append(clause)
             for column, value in clause:
                 self._about.setdefault(column, []).append(clause)
                 self._hurt.setdefault((column, not value), []).append(clause)
@@ -61,11 +70,25 @@ class Known:
         """The clauses that mention a column."""
         return self._about.get(column, ())
 
-    def within(self, columns: Iterable[Term]) -> list[Clause]:
-        """The clauses about these columns only."""
+    def within(self, graph: Graph, columns: Iterable[Term]) -> Iterator[Term]:
+        """The clauses about these columns only, as terms: in few words of many flags that no two of them hold at once."""
         here = frozenset(columns)
-        clauses = dict.fromkeys(clause for column in sorted(here) for clause in self.about(column))
-        return [clause for clause in clauses if here.issuperset(column for column, _ in clause)]
+        for clause in (clause for column in sorted(here) for clause in self._by_rarest.get(column, ())):
+            if here.issuperset(column for column, _ in clause):
+                yield clause_term(graph, clause)
+        apart = {flag: self._apart[flag] & here for flag in sorted(here.intersection(self._apart))}
+        left = {flag: others for flag, others in apart.items() if others}
+        while left:
+            yield from _at_most_one(graph, _taken_out(left))
+
+    @cached_property
+    def _by_rarest(self) -> Mapping[Term, Sequence[Clause]]:
+        """The clauses but for those of two flags apart, by that of its columns which the fewest are about."""
+        found: dict[Term, list[Clause]] = {}
+        for clause in self._others:
+            rarest = min((len(self._about[column]), column) for column, _ in clause)[1]
+            found.setdefault(rarest, []).append(clause)
+        return found
 
     def left(self, values: Mapping[Term, bool], columns: Iterable[Term], touched: Iterable[Term]) -> Iterator[Clause]:
         """What clauses still say of these columns where others have values: of those that mention one that is touched
@@ -113,18 +136,9 @@ def _left(clause: Clause, values: Mapping[Term, bool]) -> list[tuple[Term, bool]
     return left
 
 
-def terms_of(graph: Graph, clauses: Iterable[Clause]) -> Iterator[Term]:
-    """The clauses as terms, which say in few words of many flags that no two of them hold at once."""
-    apart: dict[Term, set[Term]] = {}
-    for clause in clauses:
-        (one, is_one), (other, is_other) = (clause[0], clause[-1])
-        if len(clause) == 2 and not is_one and not is_other:
-            apart.setdefault(one, set()).add(other)
-            apart.setdefault(other, set()).add(one)
-        else:
-            yield clause_term(graph, clause)
-    while apart:
-        yield from _at_most_one(graph, _taken_out(apart))
+def _is_apart(clause: Clause) -> bool:
+    """Whether it says of two flags that not both hold."""
+    return len(clause) == 2 and not clause[0][1] and not clause[1][1]
 
 
 def _taken_out(apart: dict[Term, set[Term]]) -> list[Term]:

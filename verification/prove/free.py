@@ -74,7 +74,8 @@ def merged(graph: Graph, roots: Sequence[Term], kept: frozenset[Term]) -> dict[T
         if graph.op[term] is Op.NOT and free(term):
             found[term] = free(term)[0]
         elif graph.op[term] in (Op.AND, Op.OR) and len(alike := free(term)) > 1:
-            rest = [a for a in graph.args[term] if a not in alike[1:]]
+            more = set(alike[1:])
+            rest = [a for a in graph.args[term] if a not in more]
             found[term] = graph.and_(*rest) if graph.op[term] is Op.AND else graph.or_(*rest)
     return found
 

@@ -27,7 +27,7 @@ from charter.verification.encode.encoder import Encoder
 from charter.verification.encode.symbols import Symbol, known_of, scalar
 from charter.verification.encode.terms import FALSE, TRUE, Graph, Sort, Term, replaced, substituted
 from charter.verification.prove.coming import Coming, coming, open_turn
-from charter.verification.prove.facts import Clause, Facts, Known, terms_of
+from charter.verification.prove.facts import Clause, Facts, Known
 from charter.verification.prove.localise import View, Views, localised
 
 
@@ -264,8 +264,7 @@ class Machine:
         """What is true of these columns in every state, by their types and by what is known of the program."""
         if columns not in self._always:
             typed = known_of(self.graph, columns, self.encoder.columns)
-            facts = terms_of(self.graph, self._known.within(columns))
-            self._always[columns] = self.graph.and_(*typed, *facts)
+            self._always[columns] = self.graph.and_(*typed, *self._known.within(self.graph, columns))
         return self._always[columns]
 
     def _lower(self) -> Iterator[Clause]:
