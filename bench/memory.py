@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 import uuid
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -73,11 +74,10 @@ async def hold(stub: ConversationsStub, number: int) -> None:
             await turn(escalate_failed=pb.EscalateFailed(queue="general", reason=pb.FAILURE_REASON_ERROR))
 
 
-def resident(pid: int) -> float:
-    """MiB of a process, and of those that it has started, that are in memory."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    started = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20 + sum(map(resident, map(int, started)))
+def resident(pids: Iterable[int]) -> float:
+    """MiB of processes that are in memory."""
+    pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids)
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 async def main(conversations: int) -> None:
@@ -98,7 +98,7 @@ async def main(conversations: int) -> None:
                 await asyncio.gather(*(caller(stubs[place % len(stubs)]) for place in range(AT_ONCE)))
                 size = sum(file.stat().st_size for file in Path(work).glob("charter.db*")) / 2**20
                 done = (look + 1) * conversations // LOOKS
-                looks.append(Look(done, time.monotonic() - began, resident(at.server[0]), size))
+                looks.append(Look(done, time.monotonic() - began, resident((*at.server, *at.writers)), size))
                 row = looks[-1]
                 print(f"{row.conversations:>14}{row.seconds:>9.0f}{row.memory:>12.1f}{row.store:>11.1f}", flush=True)
     first, last = looks[len(looks) // 2 - 1], looks[-1]

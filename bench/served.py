@@ -62,9 +62,10 @@ SCRIPTS = {
 
 @dataclass(frozen=True)
 class Served:
-    """A server that runs: its processes, those of its agents, and connections to it."""
+    """A server that runs: its processes, those that write for it, those of its agents, and connections to it."""
 
     server: list[int]
+    writers: list[int]
     agents: list[int]
     channels: list[grpc.aio.Channel]
 
@@ -88,7 +89,9 @@ async def served(folder: Path, policy: str, workers: int) -> AsyncIterator[Serve
         serve = ["-m", "charter", "serve", str(folder), "--store", store, "--workers", str(workers), "--allow-unproved"]
         server = await processes.enter_async_context(child(*serve))
         channels = await processes.enter_async_context(connected(server.address))
-        yield Served(family(server.pid), agents, channels)
+        everyone = family(server.pid)
+        writers = [pid for pid in everyone if b".writing" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        yield Served([pid for pid in everyone if pid not in writers], writers, agents, channels)
 
 
 @dataclass(frozen=True)
@@ -118,9 +121,9 @@ async def child(*arguments: str) -> AsyncIterator[Child]:
 
 
 def family(pid: int) -> list[int]:
-    """The process and those that it started."""
+    """The process, those that it started, those that these started, and so on."""
     children = [child for of in Path(f"/proc/{pid}/task").glob("*/children") for child in of.read_text().split()]
-    return [pid, *map(int, children)]
+    return [pid, *(one for child in children for one in family(int(child)))]
 
 
 def cpu(pids: Sequence[int]) -> tuple[float, float]:

@@ -189,7 +189,7 @@ async def run_peer(store: str) -> list[Measured]:
 async def run_turns(folder: Path, workers: int) -> list[Measured]:
     folder.mkdir()
     async with served(folder, POLICY, workers) as at:
-        parts = {"server": at.server, "agents": at.agents}
+        parts = {"server": at.server, "writers": at.writers, "agents": at.agents}
         results = [await measured(turn_load(at.channels), at_once, parts) for at_once in AT_ONCE]
         return [*results, await measured(turn_load(at.channels), AT_ONCE[-1], parts, RATE)]
 
