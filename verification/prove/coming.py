@@ -46,13 +46,15 @@ class Gathered:
 class Coming:
     """`comes`: whether an event comes; `follows`: the flags that are known wherever it does; `_made`: terms there.
 
-    `gathered`: what is the same there as the whole of some flags, if that is known.
+    `gathered`: what is the same there as the whole of some flags, if that is known. `_known`: the flags that are known,
+    as bits.
     """
 
     comes: Term
     follows: Following
     gathered: Gathered | None
     _made: dict[Term, Term]
+    _known: int
 
     @property
     def values(self) -> Mapping[Term, bool]:
@@ -61,7 +63,8 @@ class Coming:
 
     def simplified(self, graph: Graph, term: Term) -> Term:
         """A term of the state before the event, where the event comes."""
-        found = substituted(graph, [term], self._made)[0]
+        about = graph.inputs[term] & self._known
+        found = substituted(graph, [term], self._made)[0] if about else term
         return found if self.gathered is None else self.gathered.said(graph, found)
 
 
@@ -79,12 +82,12 @@ def coming(
         sure |= new
         follows = known.following(sure)
         if follows.against is not None:
-            return Coming(FALSE, follows, None, {})
+            return Coming(FALSE, follows, None, {}, 0)
         made = {flag: TRUE if value else FALSE for flag, value in follows.values.items()}
         left = substituted(graph, [comes], made)[0]
     said = (flag if value else graph.not_(flag) for flag, value in sure.items())
     gathered = None if open_turn is None else open_turn.where(follows.values)
-    return Coming(graph.and_(left, *said), follows, gathered, made)
+    return Coming(graph.and_(left, *said), follows, gathered, made, graph.inputs_of(follows.values))
 
 
 def open_turn(graph: Graph, awaited: Term, known: Known, turn: Term, here: frozenset[Term]) -> Gathered | None:

@@ -47,80 +47,110 @@ class Following:
 
 
 class Known:
-    """The clauses, found by what they are about."""
+    """The clauses, found by what they are about; most say of two flags that not both hold, which are `apart`."""
 
     def __init__(self, clauses: Iterable[Clause]) -> None:
-        self._about: dict[Term, list[Clause]] = {}
-        self._hurt: dict[tuple[Term, bool], list[Clause]] = {}  # by values of a column that do not help them
+        self._apart: dict[Term, dict[Term, Clause]] = {}
+        self._about: dict[Term, list[Clause]] = {}  # the others
         self._following: dict[tuple[tuple[Term, bool], ...], Following] = {}
-        self._apart: dict[Term, set[Term]] = {}  # flags, each with those that do not hold beside it
-        self._others: list[Clause] = []
         for clause in clauses:
             if _is_apart(clause):
                 (one, _), (other, _) = clause
-                self._apart.setdefault(one, set()).add(other)
-                self._apart.setdefault(other, set()).add(one)
-            else:
-                self._others.append(clause)
-            for column, value in clause:
+                self._apart.setdefault(one, {})[other] = clause
+                self._apart.setdefault(other, {})[one] = clause
+                continue
+            for column, _ in clause:
                 self._about.setdefault(column, []).append(clause)
-                self._hurt.setdefault((column, not value), []).append(clause)
+
+    def apart(self, flag: Term) -> Mapping[Term, Clause]:
+        """The flags that do not hold beside this one, each with the clause that says so."""
+        return self._apart.get(flag, {})
 
     def about(self, column: Term) -> Iterable[Clause]:
-        """The clauses that mention a column."""
+        """The other clauses that mention a column."""
         return self._about.get(column, ())
 
     def within(self, graph: Graph, columns: Iterable[Term]) -> Iterator[Term]:
-        """The clauses about these columns only, as terms: in few words of many flags that no two of them hold at once."""
+        """The clauses about these columns only, as terms: in few words of many flags of which any two are apart."""
         here = frozenset(columns)
         for clause in (clause for column in sorted(here) for clause in self._by_rarest.get(column, ())):
             if here.issuperset(column for column, _ in clause):
                 yield clause_term(graph, clause)
-        apart = {flag: self._apart[flag] & here for flag in sorted(here.intersection(self._apart))}
+        apart = {flag: self._apart[flag].keys() & here for flag in sorted(here.intersection(self._apart))}
         left = {flag: others for flag, others in apart.items() if others}
         while left:
             yield from _at_most_one(graph, _taken_out(left))
 
     @cached_property
     def _by_rarest(self) -> Mapping[Term, Sequence[Clause]]:
-        """The clauses but for those of two flags apart, by that of its columns which the fewest are about."""
+        """The other clauses, by that of its columns which the fewest of them mention."""
         found: dict[Term, list[Clause]] = {}
-        for clause in self._others:
-            rarest = min((len(self._about[column]), column) for column, _ in clause)[1]
-            found.setdefault(rarest, []).append(clause)
+        for clause in self._others():
+            found.setdefault(self._rarest(clause)[0][0], []).append(clause)
         return found
+
+    @cached_property
+    def _watched(self) -> Mapping[tuple[Term, bool], Sequence[Clause]]:
+        """The other clauses by values that hurt them. One can only tell a value where one of its two rarest columns has
+        such a value."""
+        found: dict[tuple[Term, bool], list[Clause]] = {}
+        for clause in self._others():
+            for column, value in self._rarest(clause)[:2]:
+                found.setdefault((column, not value), []).append(clause)
+        return found
+
+    def _others(self) -> Iterable[Clause]:
+        return dict.fromkeys(clause for clauses in self._about.values() for clause in clauses)
+
+    def _rarest(self, clause: Clause) -> Sequence[tuple[Term, bool]]:
+        return sorted(clause, key=lambda literal: len(self._about[literal[0]]))
 
     def left(self, values: Mapping[Term, bool], columns: Iterable[Term], touched: Iterable[Term]) -> Iterator[Clause]:
         """What clauses still say of these columns where others have values: of those that mention one that is touched
         or has a value that does not help."""
-        here = {column for column in columns if column not in values}
-        clauses = dict.fromkeys(clause for column in touched for clause in self.about(column))
-        clauses |= dict.fromkeys(clause for value in values.items() for clause in self._hurt.get(value, ()))
-        for clause in clauses:
+        here, touched = {column for column in columns if column not in values}, frozenset(touched)
+        for clause in dict.fromkeys(clause for column in sorted(here) for clause in self.about(column)):
             left = _left(clause, values)
-            if left is not None and here.issuperset(column for column, _ in left):
+            if left is None or not here.issuperset(column for column, _ in left):
+                continue
+            if len(left) < len(clause) or not touched.isdisjoint(column for column, _ in clause):
                 yield clause
+        near = dict.fromkeys(sorted(touched & here))
+        near |= dict.fromkeys(flag for flag, value in values.items() if value)
+        apart = (self.apart(flag) for flag in near)
+        yield from dict.fromkeys(others[other] for others in apart for other in others.keys() & here)
+
+    def remembered(self, values: Mapping[Term, bool]) -> Following:
+        """What follows from values that are asked about again and again."""
+        given = tuple(values.items())
+        if given not in self._following:
+            self._following[given] = self.following(values)
+        return self._following[given]
 
     def following(self, values: Mapping[Term, bool]) -> Following:
         """What is so wherever columns have these values, by one clause after the other."""
-        given = tuple(values.items())
-        if given not in self._following:
-            self._following[given] = self._followed(values)
-        return self._following[given]
-
-    def _followed(self, values: Mapping[Term, bool]) -> Following:
         found = dict(values)
         by: dict[Term, Clause] = {}
         todo = list(found.items())
+        also: dict[tuple[Term, bool], list[Clause]] = {}  # clauses that have lost one of their two rarest columns
         while todo:
-            for clause in self._hurt.get(todo.pop(), ()):
-                left = _left(clause, found)
-                if left == []:
+            flag, holds = todo.pop()
+            for other, clause in self.apart(flag).items() if holds else ():
+                if found.get(other):
                     return Following(found, by, clause)
-                if left is not None and len(left) == 1:
-                    column, value = left[0]
-                    found[column], by[column] = value, clause
-                    todo.append(left[0])
+                if other not in found:
+                    found[other], by[other] = False, clause
+                    todo.append((other, False))
+            for clause in (*self._watched.get((flag, holds), ()), *also.pop((flag, holds), ())):
+                match _left(clause, found):
+                    case []:
+                        return Following(found, by, clause)
+                    case [(column, value)]:
+                        found[column], by[column] = value, clause
+                        todo.append((column, value))
+                    case [*left]:
+                        for column, value in left[:2]:
+                            also.setdefault((column, not value), []).append(clause)
         return Following(found, by, None)
 
 

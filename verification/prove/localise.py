@@ -17,58 +17,69 @@ INPUT = "?"  # what the names of anonymous inputs begin with
 
 View: TypeAlias = tuple[Term, ...]
 Rule: TypeAlias = Callable[[Graph, Sequence[Term], frozenset[Term]], dict[Term, Term]]
-Views: TypeAlias = dict[tuple[object, ...], View]
 
 
-def localised(
-    graph: Graph,
-    roots: Sequence[Term],
-    kept: Iterable[Term],
-    columns: Mapping[str, Column],
-    made: Views,
-    *,
-    exact: bool,
-) -> View:
-    """The roots with everything that is not kept replaced by anonymous inputs; what was possible still is.
+class Views:
+    """Views of terms over some columns. Each is made once for all roots that differ in nothing but their inputs."""
 
-    The first root is a condition that is only ever asked for: it holds, whatever the others are. `exact`: nothing is
-    said more simply. `made` has the views of roots that differ in nothing but their inputs.
-    """
-    keeps = frozenset(kept)
-    found = tuple(roots) if exact else _replaced(graph, tuple(roots), merged, keeps)
-    alike = exact, *_likeness(graph, found, keeps, columns)
-    if alike not in made:
-        made[alike] = _anonymous(graph, found if exact else _simplified(graph, found, keeps), keeps, columns)
-    return made[alike]
+    def __init__(self, graph: Graph, columns: Mapping[str, Column]) -> None:
+        self._graph = graph
+        self._columns = columns
+        self._made: dict[tuple[object, ...], View] = {}
+        self._looks: dict[Term, tuple[object, Term | None]] = {}
 
+    def of(self, roots: View, kept: Iterable[Term], *, exact: bool) -> View:
+        """The roots with everything that is not kept replaced by anonymous inputs; what was possible still is.
 
-def _anonymous(graph: Graph, roots: View, kept: frozenset[Term], columns: Mapping[str, Column]) -> View:
-    inputs = [t for t in mentioned(graph, roots) if graph.op[t] is Op.VAR and t not in kept]
-    real = [t for t in inputs if graph.name(t) in columns]
-    known = [fact for fact in known_of(graph, (*kept, *real), columns) if _mentions(graph, fact, real)]
-    return _renamed(graph, (graph.and_(roots[0], *known), *roots[1:]), kept)
+        The first root is a condition that is only ever asked for: it holds, whatever the others are. `exact`: nothing
+        is said more simply.
+        """
+        keeps = frozenset(kept)
+        alike = exact, *self._likeness(roots, keeps)
+        if alike not in self._made:
+            self._made[alike] = self._anonymous(roots, keeps) if exact else self._simple(roots, keeps)
+        return self._made[alike]
 
+    def _simple(self, roots: View, kept: frozenset[Term]) -> View:
+        """Said more simply; more roots are alike once inputs that are used once are one."""
+        found = _replaced(self._graph, roots, merged, kept)
+        alike = False, *self._likeness(found, kept)
+        if alike not in self._made:
+            self._made[alike] = self._anonymous(_simplified(self._graph, found, kept), kept)
+        return self._made[alike]
 
-def _likeness(graph: Graph, roots: View, kept: frozenset[Term], columns: Mapping[str, Column]) -> tuple[object, ...]:
-    """The same for roots that differ in nothing but which inputs they mention."""
-    places: dict[Term, int] = {}
-    found: list[object] = []
-    for term in mentioned(graph, roots):
-        if graph.op[term] is not Op.VAR:
-            found.append(
-                (graph.op[term], graph.data[term], graph.sort[term], *(places[arg] for arg in graph.args[term]))
-            )
-        elif term in kept:
-            found.append(term)
-        else:
-            column = columns.get(graph.name(term))
-            lower = (
-                None if column is None or column.below is None else places.get(graph.var(column.below, Sort.BOOL), -1)
-            )
-            bounds = () if column is None else (column.low, column.high, column.longest)
-            found.append((graph.sort[term], bounds, lower))
-        places[term] = len(places)
-    return (*found, *(places[root] for root in roots))
+    def _anonymous(self, roots: View, kept: frozenset[Term]) -> View:
+        graph, columns = self._graph, self._columns
+        inputs = [t for t in mentioned(graph, roots) if graph.op[t] is Op.VAR and t not in kept]
+        real = [t for t in inputs if graph.name(t) in columns]
+        known = [fact for fact in known_of(graph, (*kept, *real), columns) if _mentions(graph, fact, real)]
+        return _renamed(graph, (graph.and_(roots[0], *known), *roots[1:]), kept)
+
+    def _likeness(self, roots: View, kept: frozenset[Term]) -> tuple[object, ...]:
+        """The same for roots that differ in nothing but which inputs they mention."""
+        graph = self._graph
+        places: dict[Term, int] = {}
+        found: list[object] = []
+        for term in mentioned(graph, roots):
+            op = graph.op[term]
+            if op is not Op.VAR:
+                found.append((op, graph.data[term], graph.sort[term], *[places[arg] for arg in graph.args[term]]))
+            elif term in kept:
+                found.append(term)
+            else:
+                look, below = self._looks.get(term) or self._look(term)
+                found.append(look if below is None else (look, places.get(below, -1)))
+            places[term] = len(places)
+        return (*found, *(places[root] for root in roots))
+
+    def _look(self, input_: Term) -> tuple[object, Term | None]:
+        """What an input can be, and the flag that holds wherever it does."""
+        graph, column = self._graph, self._columns.get(self._graph.name(input_))
+        if column is None:
+            return (graph.sort[input_],), None
+        below = None if column.below is None else graph.var(column.below, Sort.BOOL)
+        self._looks[input_] = (graph.sort[input_], column.low, column.high, column.longest), below
+        return self._looks[input_]
 
 
 def _simplified(graph: Graph, roots: View, kept: frozenset[Term]) -> View:

@@ -16,6 +16,7 @@ from charter.dsl.program import (
     TURN_OPEN,
     EventKind,
     Expr,
+    Opening,
     Program,
     Read,
     Requirement,
@@ -28,7 +29,7 @@ from charter.verification.encode.symbols import Symbol, known_of, scalar
 from charter.verification.encode.terms import FALSE, TRUE, Graph, Sort, Term, replaced, substituted
 from charter.verification.prove.coming import Coming, coming, open_turn
 from charter.verification.prove.facts import Clause, Facts, Known
-from charter.verification.prove.localise import View, Views, localised
+from charter.verification.prove.localise import View, Views
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,7 @@ class Machine:
         self._typed = tuple(self._lower())
         self._know(facts)
         self._rewriting: dict[EventKind, dict[Term, Term]] = {}
+        self._opened: dict[Opening, dict[Term, Term]] = {}  # what changes where a turn may be opened
         self._initial: dict[Term, Term] = {}
         self._require(goals)
 
@@ -132,7 +134,7 @@ class Machine:
         self._open_turn = open_turn(self.graph, awaited, self._known, turn, frozenset(here))
         self._always: dict[tuple[Term, ...], Term] = {}
         self._views: dict[tuple[View, int, bool], View] = {}
-        self._alike: Views = {}
+        self._alike = Views(self.graph, self.encoder.columns)
         self._comes: dict[EventKind, Coming] = {}
         self._after: dict[tuple[EventKind, Variable], list[Term]] = {}
 
@@ -181,6 +183,11 @@ class Machine:
             self._comes[kind] = coming(self.graph, comes, self._known, self._above, self._open_turn)
         return self._comes[kind]
 
+    def forget(self, kind: EventKind) -> None:
+        """What was worked out of the steps on a kind, which will not be asked for again; it takes much memory."""
+        self._comes.pop(kind, None)
+        self._rewriting.pop(kind, None)
+
     def comes(self, kind: EventKind) -> Term:
         """Whether an event of the kind can come."""
         return self.coming(kind).comes
@@ -227,15 +234,24 @@ class Machine:
     def _rewritten(self, kind: EventKind) -> dict[Term, Term]:
         """The flags that a step may change, as far as nothing is known, with what they are after it."""
         if kind not in self._rewriting:
-            final, state, flag = self.encoder.step(kind).wanted.final, self.encoder.state, self.graph.sort
-            pairs = (
-                pair
-                for variable in state
-                if final[variable] != state[variable]
-                for pair in zip(self._columns[variable], self.encoder.flat(variable, final[variable]), strict=True)
-            )
-            self._rewriting[kind] = {c: then for c, then in pairs if then != c and flag[c] is Sort.BOOL}
+            final, opening = self.encoder.step(kind).wanted.final, self.encoder.program.events[kind].opening
+            if opening not in self._opened:
+                self._opened[opening] = self._changes(final.first)
+            of_rules = set(self.columns_of(final.changed))
+            opened = {c: then for c, then in self._opened[opening].items() if c not in of_rules}
+            self._rewriting[kind] = {**opened, **self._changes(final.changed)}
         return self._rewriting[kind]
+
+    def _changes(self, after: Mapping[Variable, Symbol]) -> dict[Term, Term]:
+        """The flags of variables that are something else than in the state, with what they are."""
+        state, flag = self.encoder.state, self.graph.sort
+        pairs = (
+            pair
+            for variable, then in after.items()
+            if then != state[variable]
+            for pair in zip(self._columns[variable], self.encoder.flat(variable, then), strict=True)
+        )
+        return {c: then for c, then in pairs if then != c and flag[c] is Sort.BOOL}
 
     def _flat(self, kind: EventKind, variable: Variable, then: Symbol) -> list[Term]:
         """The columns of a variable after a step that leads to a symbol of it."""
@@ -244,9 +260,9 @@ class Machine:
 
     def _led_to(self, kind: EventKind, columns: Iterable[tuple[Term, Term]]) -> Iterator[tuple[Term, Term]]:
         """Columns with what they are after a step: themselves, where their value is known before it and is the same."""
-        values = self.coming(kind).values
+        here, values = self.coming(kind), self.coming(kind).values
         for column, then in columns:
-            after = self._known_at(kind, then)
+            after = here.simplified(self.graph, self._without_never(then))
             stays = column in values and after == (TRUE if values[column] else FALSE)
             yield column, column if stays else after
 
@@ -328,8 +344,7 @@ class Machine:
         key = roots, near, exact
         if key not in self._views:
             keeps = [column for column in kept if self.graph.inputs[column] & near]
-            columns = self.encoder.columns
-            self._views[key] = localised(self.graph, roots, keeps, columns, self._alike, exact=exact)
+            self._views[key] = self._alike.of(roots, keeps, exact=exact)
         goes, *after = self._views[key]
         values = self.coming(kind).values
         far = (column for column in kept if column in values and not self.graph.inputs[column] & mentioned)

@@ -1,7 +1,8 @@
 """From a program to verdicts: what holds for every policy, then each requirement, in processes that can be killed."""
 
 import time
-from collections.abc import Callable, Collection, Container, Iterator
+from collections.abc import Callable, Collection, Container, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -12,7 +13,8 @@ from charter.verification.prove.books import NOTHING, books
 from charter.verification.prove.cache import Cache
 from charter.verification.prove.checks import checked
 from charter.verification.prove.conversation import Replayed
-from charter.verification.prove.facts import Clause, Facts
+from charter.verification.prove.facts import Facts
+from charter.verification.prove.inductive import Looked
 from charter.verification.prove.invariants import of_facts
 from charter.verification.prove.machine import Machine, goal_of, goals_of
 from charter.verification.prove.played import Breaks, breaks
@@ -57,21 +59,33 @@ class Subject:
         return self.recall.pursue(machine, program, goal, codes, self.budget, shortest=real)
 
 
+class _Unfinished(Exception):
+    """A piece of the work came to nothing."""
+
+
 def subject_of(program: Program, settings: Settings) -> Subject:
     """The program, ready to be asked about."""
     encoder = Encoder(program, rows=settings.rows)
     for kind in program.events:
         encoder.step(kind)
     facts, seen = Facts(needing_start(encoder)), Witnesses()
-    booking = partial(books, encoder, facts, codes_of(program), settings.budget.path)
-    playing = partial(witnesses, program, settings.cache)
-    tasks: tuple[Callable[[], tuple[Clause, ...] | Witnesses], ...] = (booking, playing)
-    for _, found in worked(tasks, lambda work: work(), settings.limits):
-        match found:  # what failed is done without
-            case tuple():
-                facts = replace(facts, clauses=found)
-            case dict():
-                seen = found
+    playing = [partial(witnesses, program, settings.cache)]  # beside the first pieces
+
+    def spread(pieces: Sequence[Callable[[], Looked]]) -> Iterator[Looked]:
+        nonlocal seen
+        tasks: Sequence[Callable[[], Looked | Witnesses]] = (*playing, *pieces)
+        playing.clear()
+        for task, found in worked(tasks, lambda work: work(), settings.limits):
+            match found:
+                case Looked():
+                    yield found
+                case dict():
+                    seen = found
+                case Failed(why) if task in pieces:
+                    raise _Unfinished(why)
+
+    with suppress(_Unfinished):  # what failed is done without
+        facts = replace(facts, clauses=books(encoder, facts, codes_of(program), settings.budget.path, spread))
     machine = Machine(encoder, goals_of(program), facts)
     machine.picture(NOTHING, machine.begins_with(NOTHING), ())  # every goal begins with it
     return Subject(program, facts, machine, codes_of(program), settings.budget, Recall(settings.cache), seen)
