@@ -5,7 +5,7 @@ the others are looked at again, until no step breaks any that is left. Most is s
 what is open, so what else is not, and few of the flags of a clause change.
 """
 
-from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
@@ -19,7 +19,7 @@ from charter.verification.prove.propagate import contradict
 from charter.verification.prove.solver import Cases, Sat, Unclear
 from charter.verification.prove.unroll import Unrolled
 
-PIECES = 8  # as many as a round is looked at in
+PIECES, ENOUGH = 8, 40  # a round is looked at in so many pieces at most, each of so many kinds of events at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,8 @@ def inductive(
     while len(leaning) < len(machine.kinds):
         kinds, again = again or [kind for kind in machine.kinds if kind not in leaning], []
         look = partial(_looked, machine.supposing(alive), Known(alive), number, codes=codes, budget=budget)
-        gone = 0
-        for looked in spread([partial(look, kinds[i::PIECES]) for i in range(min(PIECES, len(kinds)))]):
+        gone, pieces = 0, max(1, min(PIECES, len(kinds) // ENOUGH))
+        for looked in spread([partial(look, kinds[i::pieces]) for i in range(pieces)]):
             gone |= looked.gone
             again += looked.breaking
             leaning |= looked.leaning
@@ -94,7 +94,7 @@ def _bits(numbers: Iterable[int]) -> int:
 
 
 def still_inductive(
-    machine: Machine, clauses: Sequence[Clause], codes: Codes, budget: int, about: Mapping[EventKind, Container[Term]]
+    machine: Machine, clauses: Sequence[Clause], codes: Codes, budget: int, about: Mapping[EventKind, Collection[Term]]
 ) -> bool:
     """Whether no step of the machine breaks any of the clauses, which it knows, that are about these columns."""
     known = Known(clauses)
@@ -121,20 +121,20 @@ def _begins(machine: Machine, clause: Clause) -> bool:
     return any((machine.initial(column) == TRUE) is value for column, value in clause)
 
 
-def _check(machine: Machine, kind: EventKind, known: Known, about: Container[Term] | None = None) -> _Check:
+def _check(machine: Machine, kind: EventKind, known: Known, about: Collection[Term] | None = None) -> _Check:
     """Of the clauses about anything, or about these columns."""
     graph, coming, changed = machine.graph, machine.coming(kind), machine.changed(kind)
     if coming.comes == FALSE:
         return _Check(FALSE, {}, (), {}, (), frozenset())
     before = {**dict.fromkeys(machine.never, False), **coming.values}
     sure = {column: value for column, value in before.items() if column not in changed}
-    asked_of = [column for column in changed if about is None or column in about]
+    asked_of: Collection[Term] = changed if about is None else about
     touched = dict.fromkeys(clause for column in asked_of for clause in known.about(column))
     near = {column for clause in touched for column, _ in clause}
     lost = [clause for clause in touched if _may_be_lost(graph, clause, changed, coming.values, sure)]
     for flag in (column for column in changed if _may_become(graph, column, True, changed, coming.values)):
         apart = known.apart(flag)
-        others = apart if about is None or flag in about else [other for other in asked_of if other in apart]
+        others = apart if flag in asked_of else [other for other in asked_of if other in apart]
         near.update((flag, *others))
         lost += [apart[o] for o in others if sure.get(o) is not False and changed.get(o) != FALSE]
     kept = {clause: _kept(machine, clause, changed, known) for clause in lost}

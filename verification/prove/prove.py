@@ -49,6 +49,13 @@ class Subject:
     recall: Recall
     witnesses: Witnesses
 
+    def late_first(self) -> list[str]:
+        """The names of all goals; those first that matter late in conversations, since they take longest."""
+        late = dict.fromkeys(self.machine.goals, 0)
+        for (name, _), events in self.witnesses.items():
+            late[name] = max(late[name], len(events))
+        return sorted(late, key=late.__getitem__, reverse=True)
+
     def pursued(self, program: Program, name: str) -> Pursued:
         """What comes of a requirement of the program, or of one that differs in what it requires."""
         machine, real = self.machine, program is self.program
@@ -95,15 +102,14 @@ def prove(program: Program, settings: Settings, first: Container[str] = ()) -> I
     """The verdicts, as they come, of these requirements first; where a built-in check fails, nothing that depends on it
     is called proved."""
     subject = subject_of(program, settings)
-    ordered = sorted((goal.name for goal in goals_of(program)), key=lambda name: name not in first)
-    yield from proved(subject, settings.limits, ordered)
+    yield from proved(subject, settings.limits, sorted(subject.late_first(), key=lambda name: name not in first))
 
 
 def proved(subject: Subject, limits: Limits, names: Collection[str] | None = None) -> Iterator[Result]:
     """The verdicts on a program that is ready to be asked about, or on what has these names, in this order but for the
     built-in checks, which come first."""
     every = {requirement.name: requirement for requirement in subject.program.requirements}
-    asked = subject.machine.goals if names is None else names
+    asked = subject.late_first() if names is None else names
     checks = tuple(name for name in asked if name in STEP_CHECKS)
     requirements = {name: every[name] for name in asked if name in every}
     leaning_on = of_facts(subject.machine.graph, subject.facts.clauses)
