@@ -81,6 +81,43 @@ def test_more_than_rules_is_worked_on_from_the_start(old: str, new: str) -> None
     assert not stands(other.program)
 
 
+TRANSFERRED = """
+policy p
+  languages en
+  fallback queue general
+  human wanted when classify.intent known== human
+enum Intent { help, human }
+queue general  within 30 s
+prompt hello { en "Hello." }
+agent classify suggests { intent: Intent }  within 3 s
+tool first() returns {}  reads  within 2 s
+tool second() returns {}  reads  within 2 s
+rule greet    on start                do ask classify  call first()
+rule human    on classify when its intent == human  do escalate general because "wanted"
+rule unheard  on classify fails       do escalate general because "unheard"
+rule out      on first                do escalate general because "out"
+rule more     on first                do call second()
+rule no_first on first fails          do note "no first"
+rule done     on second               do note "done"
+rule no_more  on second fails         do note "no more"
+rule nobody   on escalate general fails  do end because "nobody"
+"""
+
+
+def test_a_fact_falls_with_what_an_edit_no_longer_does() -> None:
+    """`second` is called where `classify` may be open: only what the transfer did kept the two apart."""
+    first, then = load_text(TRANSFERRED), load_text(TRANSFERRED.replace('escalate general because "out"', "say hello"))
+    assert isinstance(first, Loaded)
+    assert isinstance(then, Loaded)
+    before = standing_of(first.program, Settings())
+    named = {
+        frozenset((before.subject.machine.graph.name(column), value) for column, value in clause)
+        for clause in before.subject.facts.clauses
+    }
+    assert {("pending classify>0", False), ("calls second#0", False)} in named
+    assert before.lost(then.program, Settings()) is None
+
+
 def test_a_policy_is_proved_again_whenever_it_is_written(tmp_path: Path) -> None:
     policy, said = tmp_path / "policy.charter", tmp_path / "said"
     text = SMALL.read_text(encoding="utf-8")
