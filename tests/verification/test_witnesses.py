@@ -53,6 +53,21 @@ def test_no_solver_is_asked_for_what_was_come_across() -> None:
     assert {each.searched for each in results} == {1}
 
 
+def test_no_verdict_depends_on_what_is_found_beforehand(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = program_of(TEXT)
+    verdicts = [(each.name, type(each.verdict)) for each in proved(subject_of(program, Settings()), Limits())]
+    late = subject_of(program, Settings(limits=Limits(seconds=0.0)))
+    assert not late.facts.clauses
+    assert not late.witnesses
+    monkeypatch.setattr("charter.verification.prove.prove.witnesses", lambda *_: 1 / 0)
+    unplayed = subject_of(program, Settings())
+    assert unplayed.facts.clauses
+    assert not unplayed.witnesses
+    for subject in (late, unplayed):
+        found = [(each.name, type(each.verdict)) for each in proved(subject, Limits())]
+        assert sorted(found, key=str) == sorted(verdicts, key=str)
+
+
 def test_what_lies_deep_is_aimed_at() -> None:
     program = program_of(deep(links=9, beside=60))
     [occasion] = chain.from_iterable(occasions(program, program.requirements[0]))

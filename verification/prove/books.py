@@ -26,7 +26,7 @@ from charter.verification.encode.encoder import Encoder
 from charter.verification.encode.smt import Codes
 from charter.verification.encode.terms import Sort, Term
 from charter.verification.prove.facts import Clause, Facts
-from charter.verification.prove.inductive import Spread, here, inductive
+from charter.verification.prove.inductive import Spread, in_turn, inductive
 from charter.verification.prove.machine import Goal, Machine
 
 NOTHING = Goal("the books")
@@ -43,7 +43,7 @@ class _Owner:
     owed: tuple[Term, ...]
 
 
-def books(encoder: Encoder, facts: Facts, codes: Codes, budget: int, spread: Spread = here) -> tuple[Clause, ...]:
+def books(encoder: Encoder, facts: Facts, codes: Codes, budget: int, spread: Spread = in_turn) -> tuple[Clause, ...]:
     """The facts of the books that are inductive together; `facts` are known. `spread` says where the work is done."""
     machine = Machine(encoder, (), facts)
     return _tersely(inductive(machine, tuple(candidates(machine)), codes, budget, spread))

@@ -35,13 +35,13 @@ class Looked:
 Spread: TypeAlias = Callable[[Sequence[Callable[[], Looked]]], Iterable[Looked]]
 
 
-def here(pieces: Sequence[Callable[[], Looked]]) -> Iterator[Looked]:
+def in_turn(pieces: Sequence[Callable[[], Looked]]) -> Iterator[Looked]:
     """One piece of work after the other."""
     return (piece() for piece in pieces)
 
 
 def inductive(
-    machine: Machine, clauses: Sequence[Clause], codes: Codes, budget: int, spread: Spread = here
+    machine: Machine, clauses: Sequence[Clause], codes: Codes, budget: int, spread: Spread = in_turn
 ) -> tuple[Clause, ...]:
     """The clauses that hold before `start` and are inductive together. `spread` says where the work is done."""
     alive = tuple(clause for clause in dict.fromkeys(clauses) if _begins(machine, clause))
