@@ -53,19 +53,18 @@ def test_no_solver_is_asked_for_what_was_come_across() -> None:
     assert {each.searched for each in results} == {1}
 
 
-def test_no_verdict_depends_on_what_is_found_beforehand(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("failing", "facts", "played"), [("inductive._looked", False, True), ("prove.witnesses", True, False)]
+)
+def test_no_verdict_depends_on_what_is_found_beforehand(
+    monkeypatch: pytest.MonkeyPatch, failing: str, facts: bool, played: bool
+) -> None:
     program = program_of(TEXT)
-    verdicts = [(each.name, type(each.verdict)) for each in proved(subject_of(program, Settings()), Limits())]
-    late = subject_of(program, Settings(limits=Limits(seconds=0.0)))
-    assert not late.facts.clauses
-    assert not late.witnesses
-    monkeypatch.setattr("charter.verification.prove.prove.witnesses", lambda *_: 1 / 0)
-    unplayed = subject_of(program, Settings())
-    assert unplayed.facts.clauses
-    assert not unplayed.witnesses
-    for subject in (late, unplayed):
-        found = [(each.name, type(each.verdict)) for each in proved(subject, Limits())]
-        assert sorted(found, key=str) == sorted(verdicts, key=str)
+    verdicts = {(each.name, type(each.verdict)) for each in proved(subject_of(program, Settings()), Limits())}
+    monkeypatch.setattr(f"charter.verification.prove.{failing}", lambda *_, **__: 1 / 0)
+    subject = subject_of(program, Settings())
+    assert (bool(subject.facts.clauses), bool(subject.witnesses)) == (facts, played)
+    assert {(each.name, type(each.verdict)) for each in proved(subject, Limits())} == verdicts
 
 
 def test_what_lies_deep_is_aimed_at() -> None:

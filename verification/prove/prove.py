@@ -82,14 +82,17 @@ def subject_of(program: Program, settings: Settings) -> Subject:
         nonlocal seen
         tasks: Sequence[Callable[[], Looked | Witnesses]] = (*playing, *pieces)
         playing.clear()
+        failed = False
         for task, found in worked(tasks, lambda work: work(), settings.limits):
             match found:
                 case Looked():
                     yield found
                 case dict():
                     seen = found
-                case Failed(why) if task in pieces:
-                    raise _Unfinished(why)
+                case Failed() if task in pieces:
+                    failed = True
+        if failed:
+            raise _Unfinished
 
     with suppress(_Unfinished):  # what failed is done without
         facts = replace(facts, clauses=books(encoder, facts, codes_of(program), settings.budget.path, spread))
