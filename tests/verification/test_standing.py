@@ -4,7 +4,7 @@ import signal
 import subprocess
 import sys
 import time
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -134,7 +134,8 @@ def test_a_policy_is_proved_again_whenever_it_is_written(tmp_path: Path) -> None
     wrote("", "")
     with said.open("w", encoding="utf-8") as out:
         command = [sys.executable, "-m", "charter", "verify", "--watch", "--no-cache", str(policy)]
-        running = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
+        heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # also where who runs the tests ignores it
+        running = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, preexec_fn=heard)
         waited("8 proved; 4 questions", 1)
         wrote("known>= 0.6", "known>= 0.6  # a remark")
         waited("all 8 still proved", 1)
