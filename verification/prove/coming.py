@@ -63,8 +63,7 @@ class Coming:
 
     def simplified(self, graph: Graph, term: Term) -> Term:
         """A term of the state before the event, where the event comes."""
-        about = graph.inputs[term] & self._known
-        found = substituted(graph, [term], self._made)[0] if about else term
+        found = substituted(graph, [term], self._made)[0] if graph.inputs[term] & self._known else term
         return found if self.gathered is None else self.gathered.said(graph, found)
 
 
