@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
 from pathlib import Path
@@ -46,30 +47,58 @@ class _Running(Generic[_T]):
 
 def worked(tasks: Sequence[_T], work: Callable[[_T], _R], limits: Limits) -> Iterator[tuple[_T, _R | Failed]]:
     """What `work` makes of each task, in the order in which they are done."""
-    fork = multiprocessing.get_context("fork")
     left = list(reversed(tasks))
     running: dict[Connection, _Running[_T]] = {}
     try:
         while left or running:
             while left and len(running) < limits.jobs:
                 task = left.pop()
-                here, there = fork.Pipe(duplex=False)
-                process = fork.Process(target=_child, args=(there, work, task, limits.megabytes), daemon=True)
-                masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # a child is not to see Ctrl-C
-                try:
-                    process.start()
+                with _started(partial(work, task), limits) as (here, process):
                     running[here] = _Running(task, process, time.monotonic())
-                finally:
-                    signal.pthread_sigmask(signal.SIG_SETMASK, masked)
-                there.close()
-            first = min(each.began for each in running.values())
-            ready = wait(list(running), timeout=min(max(0.0, first + limits.seconds - time.monotonic()), AN_HOUR))
+            ready = wait(list(running), timeout=min(_left(each, limits) for each in running.values()))
             for end in [end for end in running if end in ready or _is_late(running[end], limits)]:
                 each = running.pop(end)
                 yield each.task, _answer(end, each, end in ready, limits)
     finally:
         for each in running.values():
             each.process.kill()
+
+
+@contextlib.contextmanager
+def beside(work: Callable[[], _R], limits: Limits) -> Iterator[Callable[[], _R | Failed]]:
+    """What `work` makes is there when it is asked for; until then this process does something else."""
+    with _started(work, limits) as (here, process):
+        running = _Running(None, process, time.monotonic())
+
+    def answer() -> _R | Failed:
+        while not (ready := bool(wait([here], timeout=_left(running, limits)))) and not _is_late(running, limits):
+            pass
+        return _answer(here, running, ready, limits)
+
+    try:
+        yield answer
+    finally:
+        process.kill()
+
+
+@contextlib.contextmanager
+def _started(work: Callable[[], object], limits: Limits) -> Iterator[tuple[Connection, ForkProcess]]:
+    """A process that works, and where its answer comes from. Ctrl-C waits for what is done with them."""
+    fork = multiprocessing.get_context("fork")
+    here, there = fork.Pipe(duplex=False)
+    process = fork.Process(target=_child, args=(there, work, limits.megabytes), daemon=True)
+    masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # a child is not to see Ctrl-C
+    try:
+        process.start()
+        yield here, process
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, masked)
+        there.close()
+
+
+def _left(each: _Running[_T], limits: Limits) -> float:
+    """How many seconds a process may still work, as far as one wait goes."""
+    return min(max(0.0, each.began + limits.seconds - time.monotonic()), AN_HOUR)
 
 
 def _is_late(each: _Running[_T], limits: Limits) -> bool:
@@ -90,7 +119,7 @@ def _answer(end: Connection, each: _Running[_T], ready: bool, limits: Limits) ->
     return answer
 
 
-def _child(end: Connection, work: Callable[[_T], _R], task: _T, megabytes: int) -> None:
+def _child(end: Connection, work: Callable[[], object], megabytes: int) -> None:
     gc.freeze()  # what the parent holds is not for its children to clean up: its threads are not here
     threading.Thread(target=_follow_parent, daemon=True).start()
     with contextlib.suppress(ValueError, OSError):  # where the system knows no such limit
@@ -98,7 +127,7 @@ def _child(end: Connection, work: Callable[[_T], _R], task: _T, megabytes: int) 
         limit = pages * resource.getpagesize() + megabytes * 1024 * 1024
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     try:
-        answer: _R | Failed = work(task)
+        answer = work()
     except MemoryError:
         answer = Failed("out of memory")
     except Exception as error:  # the outermost frame of this process: whatever it is, the others go on

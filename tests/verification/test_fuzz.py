@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -230,6 +231,7 @@ def test_its_processes_end_with_it_and_ctrl_c_exits_130(number: signal.Signals) 
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # also where who runs the tests ignores it
     )
     children = waited(lambda: found if len(found := children_of(running.pid)) >= 2 else None)
     if number is signal.SIGINT:

@@ -22,7 +22,7 @@ from charter.dsl.program import (
 from charter.dsl.semantics import Outcome, possible, step
 from charter.dsl.types import BagType, inhabits
 from charter.dsl.values import Json, from_json, to_json
-from charter.verification.generate.events import Outside, Taken, conversation, likely, outside, unlikely
+from charter.verification.generate.events import Outside, Taken, conversation, likely, narrowed, outside, unlikely
 from charter.verification.generate.policies import permuted
 from tests.verification.generated import budget, drafts, loaded, policies
 
@@ -112,7 +112,7 @@ def _answers_until_closed(rng: Random, world: Outside, state: State, now: int) -
     """How many answers come until the turn closes or the conversation goes to a person."""
     program, answers = world.program, 0
     kinds = {kind for kind, info in program.events.items() if info.opening is Opening.ANSWERS}
-    answering = replace(world, weights={kind: world.weights[kind] for kind in kinds})
+    answering = narrowed(world, kinds, ())
     while state[TURN_OPEN] and not state[TRANSFERRING]:
         event = likely(rng, answering, state, now)
         assert event is not None, "the turn waits for what cannot come"

@@ -2,8 +2,12 @@
 
 import os
 import time
+from functools import partial
+from pathlib import Path
 
-from charter.verification.workers import Failed, Limits, worked
+import pytest
+
+from charter.verification.workers import Failed, Limits, beside, worked
 
 
 def work(task: str) -> str:
@@ -32,3 +36,30 @@ def test_whatever_one_piece_of_work_does_the_others_finish() -> None:
         "grow": "out of memory",
         "raise": "internal error: ValueError: no such thing",
     }
+
+
+@pytest.mark.parametrize(
+    ("task", "answer"),
+    [
+        ("one", "ONE"),
+        ("hang", Failed("no answer in 1 s")),
+        ("crash", Failed("the solver's process ended with code 7")),
+        ("raise", Failed("internal error: ValueError: no such thing")),
+    ],
+)
+def test_work_beside_has_an_answer_whatever_it_does(task: str, answer: object) -> None:
+    with beside(partial(work, task), Limits(seconds=1)) as answered:
+        assert answered() == answer
+
+
+def test_work_beside_ends_where_nobody_asks_for_it(tmp_path: Path) -> None:
+    def left() -> None:
+        (tmp_path / "begun").touch()
+        time.sleep(1)
+        (tmp_path / "done").touch()
+
+    with beside(left, Limits()):
+        while not (tmp_path / "begun").exists():
+            time.sleep(0.01)
+    time.sleep(1.5)
+    assert not (tmp_path / "done").exists()

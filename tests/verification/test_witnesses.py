@@ -36,7 +36,7 @@ def program_of(text: str) -> Program:
 def test_what_is_come_across_is_what_the_requirement_is_about(of: str) -> None:
     loaded = load(ROOT / of)
     assert isinstance(loaded, Loaded)
-    program, seen = loaded.program, witnesses(loaded.program, None)
+    program, seen = loaded.program, witnesses(loaded.program, None).occasions
     every = {(r.name, o.number): o.probe for r in program.requirements for way in occasions(program, r) for o in way}
     assert seen.keys() == every.keys()
     for (name, number), events in seen.items():
@@ -63,7 +63,7 @@ def test_no_verdict_depends_on_what_is_found_beforehand(
     verdicts = {(each.name, type(each.verdict)) for each in proved(subject_of(program, Settings()), Limits())}
     monkeypatch.setattr(f"charter.verification.prove.{failing}", lambda *_, **__: 1 / 0)
     subject = subject_of(program, Settings())
-    assert (bool(subject.facts.clauses), bool(subject.witnesses)) == (facts, played)
+    assert (bool(subject.facts.clauses), bool(subject.played.occasions)) == (facts, played)
     assert {(each.name, type(each.verdict)) for each in proved(subject, Limits())} == verdicts
 
 
@@ -72,7 +72,7 @@ def test_what_lies_deep_is_aimed_at() -> None:
     [occasion] = chain.from_iterable(occasions(program, program.requirements[0]))
     aim = Causes(program).of(occasion.probe.watches)
     assert (aim.kinds, aim.variables) == ({"start", "wants"}, {f"got{i}" for i in range(9)})
-    assert [event.fields["what"] for event in witnesses(program, None)["deep", 0][1:]] == [*range(10)]
+    assert [event.fields["what"] for event in witnesses(program, None).occasions["deep", 0][1:]] == [*range(10)]
 
 
 def deep(*, links: int, beside: int) -> str:
@@ -92,7 +92,7 @@ def deep(*, links: int, beside: int) -> str:
 
 def test_what_never_comes_is_left_to_the_solver() -> None:
     program = program_of(NEVER)
-    assert not any(name == "seldom" for name, _ in witnesses(program, None))
+    assert not any(name == "seldom" for name, _ in witnesses(program, None).occasions)
     verdicts = {result.name: result.verdict for result in prove(program, Settings())}
     assert isinstance(verdicts["seldom"], Vacuous)
 
@@ -102,17 +102,17 @@ def test_a_remembered_conversation_is_played_again_before_it_counts(tmp_path: Pa
     seldom = next(r for r in program.requirements if r.name == "seldom")
     ((occasion,),) = occasions(program, seldom)
     cache.keep(program, goal_of(program, occasion.probe), Conversation((START,), (), ()))
-    assert ("seldom", 0) not in witnesses(program, cache)
+    assert ("seldom", 0) not in witnesses(program, cache).occasions
 
 
 def test_what_is_remembered_is_not_looked_for_again(tmp_path: Path) -> None:
     program, cache = program_of(TEXT), Cache(tmp_path, pytest.fail)
     later = {
         occasion: tuple(replace(event, now=event.now + 5_000) for event in events)
-        for occasion, events in witnesses(program, None).items()
+        for occasion, events in witnesses(program, None).occasions.items()
     }
     for requirement in program.requirements:
         for occasion in chain.from_iterable(occasions(program, requirement)):
             events = later[requirement.name, occasion.number]
             cache.keep(program, goal_of(program, occasion.probe), Conversation(events, (), ()))
-    assert witnesses(program, cache) == later
+    assert witnesses(program, cache).occasions == later

@@ -211,10 +211,11 @@ class Encoder:
         by_moment = _by_moment(watches)
         broken = []
         for seen in course.seen:
-            if graph.and_(seen.comes, graph.not_(over)) == FALSE:
+            here = by_moment.get(seen.moment, ())
+            if not here or graph.and_(seen.comes, graph.not_(over)) == FALSE:
                 continue
             scope = Scope(step.old, ChainMap(after, seen.state), seen.its, step.now)  # type: ignore[arg-type]  # read only
-            for watch in by_moment.get(seen.moment, ()):
+            for watch in here:
                 at = graph.and_(seen.comes_for(watch), graph.not_(over), condition(graph, watch.when, scope))
                 if at == FALSE:
                     continue

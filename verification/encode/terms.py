@@ -119,16 +119,21 @@ class Graph:
         return self.or_(self.not_(a), b)
 
     def _junction(self, op: Op, of: Iterable[Term], unit: Term, zero: Term) -> Term:
+        ops, args = self.op, self.args
         found: set[Term] = set()
         for term in of:
-            found.update(self.args[term] if self.op[term] is op else (term,))
+            found.update(args[term] if ops[term] is op else (term,))
         found.discard(unit)
-        found = self._resolved(op, found)
-        if zero in found or any(self.op[a] is Op.NOT and self.args[a][0] in found for a in found):
-            return zero
         dual = Op.OR if op is Op.AND else Op.AND
-        absorbed = {a for a in found if self.op[a] is dual and not found.isdisjoint(self.args[a])}
-        kept = tuple(sorted(found - absorbed))
+        if parts := [a for a in found if ops[a] is dual]:
+            found = self._resolved(op, found)
+            parts = [a for a in found if ops[a] is dual]
+        if zero in found:
+            return zero
+        for a in found:
+            if ops[a] is Op.NOT and args[a][0] in found:
+                return zero
+        kept = tuple(sorted(found.difference([a for a in parts if not found.isdisjoint(args[a])])))
         if len(kept) < 2:
             return kept[0] if kept else unit
         return self._make(op, kept, None, Sort.BOOL)

@@ -2,7 +2,7 @@
 
 import operator
 from bisect import bisect
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import reduce
 from itertools import chain, compress
@@ -96,7 +96,7 @@ class Marks:
         yield from (("overridden", rule, kind) for rule in outcome.overridden)
         yield from (("does", act.kind, act.name) for act in outcome.acts)
         yield from (("owing", debt, kind) for debt in self.debts if outcome.state[debt])
-        for name in _changed(before, outcome.state):
+        for name in _changed(outcome.state, before, outcome.state):
             yield ("value", name, self._seen(outcome.state[name], self.program.variables[name].type))
 
     def mark(self, state: State) -> int:
@@ -106,10 +106,9 @@ class Marks:
 
     def moved(self, mark: int, before: State, after: State) -> int:
         """The mark of a state, from the mark of the one before."""
-        for name in _changed(before, after):
-            if name in self.read:
-                type_ = self.program.variables[name].type
-                mark ^= hash((name, self._seen(before[name], type_))) ^ hash((name, self._seen(after[name], type_)))
+        for name in _changed(self.read, before, after):
+            type_ = self.program.variables[name].type
+            mark ^= hash((name, self._seen(before[name], type_))) ^ hash((name, self._seen(after[name], type_)))
         return mark
 
     def _seen(self, value: Value, type_: Type) -> Hashable:
@@ -130,9 +129,9 @@ class Marks:
                 return value if not isinstance(value, tuple) else len(value)
 
 
-def _changed(before: State, after: State) -> Iterator[Variable]:
-    """The variables that may hold something else; without a loop, since there are many and few do."""
-    return compress(after, map(operator.is_not, after.values(), map(before.__getitem__, after)))
+def _changed(names: Collection[Variable], before: State, after: State) -> Iterator[Variable]:
+    """Those of the variables that may hold something else; without a loop, since there are many and few do."""
+    return compress(names, map(operator.is_not, map(after.__getitem__, names), map(before.__getitem__, names)))
 
 
 def marks(program: Program, mentioned: Mapping[Type, tuple[Value, ...]]) -> Marks:

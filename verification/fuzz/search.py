@@ -125,7 +125,8 @@ class _Search:
 
     def _wanted(self, share: float = 1.0) -> bool:
         budget = self.budget
-        if len(self.found) >= budget.findings or (budget.seeking is not None and not self._missing()):
+        all_seen = budget.seeking is not None and len(self.seen_in) == len(budget.seeking)
+        if all_seen or len(self.found) >= budget.findings:
             return False
         if budget.steps is not None and self.steps >= share * budget.steps:
             return False

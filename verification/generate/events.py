@@ -62,7 +62,7 @@ class Outside:
         """The kinds that may come in a state, for all that is seen at a glance."""
         holding = {name for name in chain.from_iterable(self.gates) if state[name]}
         ungated = (kinds for gate, kinds in self.gates.items() if not gate or not holding.isdisjoint(gate))
-        return [kind for kind in chain.from_iterable(ungated) if kind in self.weights]
+        return list(chain.from_iterable(ungated))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,10 @@ def narrowed(world: Outside, kinds: Collection[EventKind], asked: Iterable[Expr]
     """The same, where only these kinds come, mostly with values that these guards mention."""
     mentioned = tuple(dict.fromkeys(_mentioned(tuple(asked))))
     fitting = {type_: _fitting(type_, mentioned) or values for type_, values in world.mentioned.items()}
-    return replace(world, weights={kind: world.weights[kind] for kind in kinds}, mentioned=fitting)
+    weights = {kind: world.weights[kind] for kind in kinds}
+    gates = {gate: tuple(kind for kind in gated if kind in weights) for gate, gated in world.gates.items()}
+    gates = {gate: gated for gate, gated in gates.items() if gated}
+    return replace(world, weights=weights, mentioned=fitting, gates=gates)
 
 
 def conversation(rng: Random, world: Outside, step: Step, *, length: int, hostile: float = 0.05) -> Iterator[Taken]:

@@ -53,6 +53,7 @@ class Known:
         self._apart: dict[Term, dict[Term, Clause]] = {}
         self._about: dict[Term, list[Clause]] = {}  # the others
         self._following: dict[tuple[tuple[Term, bool], ...], Following] = {}
+        self._terms: dict[Clause, Term] = {}
         for clause in clauses:
             if _is_apart(clause):
                 (one, _), (other, _) = clause
@@ -75,11 +76,18 @@ class Known:
         here = frozenset(columns)
         for clause in (clause for column in sorted(here) for clause in self._by_rarest.get(column, ())):
             if here.issuperset(column for column, _ in clause):
-                yield clause_term(graph, clause)
+                yield self._term(graph, clause)
         apart = {flag: self._apart[flag].keys() & here for flag in sorted(here.intersection(self._apart))}
         left = {flag: others for flag, others in apart.items() if others}
         while left:
             yield from _at_most_one(graph, _taken_out(left))
+
+    def _term(self, graph: Graph, clause: Clause) -> Term:
+        """The clause as a term, which is asked for again and again."""
+        found = self._terms.get(clause)
+        if found is None:
+            found = self._terms[clause] = clause_term(graph, clause)
+        return found
 
     @cached_property
     def _by_rarest(self) -> Mapping[Term, Sequence[Clause]]:

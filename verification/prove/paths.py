@@ -54,7 +54,7 @@ def shortest(
         script.one_of(f"end{i}", f"b{i}", [name(c.goes) for c in picture.misses])
         cases.add(script.taken())
         if i + 1 >= least:
-            answer = cases.ask([*(f"go{j}" for j in range(i)), f"end{i}"], script.declared)
+            answer = cases.ask([*(f"go{j}" for j in range(i)), f"end{i}"], script.labels)
             if isinstance(answer, Sat):
                 return (
                     *(_chosen(picture.steps, f"s{j}", answer) for j in range(i)),
@@ -88,12 +88,12 @@ def _followed(
     facts: bool,
 ) -> Walk | Blocked | Unclear:
     last = len(path) - 1
-    needed = _needed(machine, goal, path, without)
-    links = {c: f"k{c}" for columns in needed for c in columns if c not in kept}
+    mattering = columns_along(machine, goal, path, without)
+    links = {c: f"k{c}" for columns in mattering for c in columns if c not in kept}
     script = Unrolled(machine, codes, links, facts=facts)
-    script.begin(needed[0])
+    script.begin(mattering[0])
     for i, class_ in enumerate(path[:-1]):
-        after = needed[i + 1]
+        after = mattering[i + 1]
         exact = [Class(machine.goes(k, without), {c: machine.after(k, c) for c in after}, (k,)) for k in class_.kinds]
         script.step(i, exact, after)
     bad = [machine.bad(kind, goal, without) for kind in path[last].kinds]
@@ -132,7 +132,7 @@ def _asked(machine: Machine, cases: Cases, going: Sequence[str], links: Mapping[
     return answer
 
 
-def _needed(machine: Machine, goal: Goal, path: Path, without: tuple[str, ...]) -> list[tuple[Term, ...]]:
+def columns_along(machine: Machine, goal: Goal, path: Path, without: tuple[str, ...]) -> list[tuple[Term, ...]]:
     """The columns that matter at each place of a path."""
     last = len(path) - 1
     found: list[tuple[Term, ...]] = [()] * len(path)

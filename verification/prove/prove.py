@@ -1,12 +1,14 @@
 """From a program to verdicts: what holds for every policy, then each requirement, in processes that can be killed."""
 
 import time
-from collections.abc import Callable, Collection, Container, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
+from math import inf
 
-from charter.dsl.program import STEP_CHECKS, Event, Program, Requirement
+from charter.dsl.program import STEP_CHECKS, Event, EventKind, Program, Requirement
 from charter.verification.encode.encoder import Encoder
 from charter.verification.encode.smt import Codes, codes_of
 from charter.verification.prove.books import NOTHING, books
@@ -14,6 +16,7 @@ from charter.verification.prove.cache import Cache
 from charter.verification.prove.checks import checked
 from charter.verification.prove.conversation import Replayed
 from charter.verification.prove.facts import Facts
+from charter.verification.prove.guide import Guide
 from charter.verification.prove.inductive import Looked
 from charter.verification.prove.invariants import of_facts
 from charter.verification.prove.machine import Machine, goal_of, goals_of
@@ -23,8 +26,8 @@ from charter.verification.prove.recall import Recall
 from charter.verification.prove.started import needing_start
 from charter.verification.prove.trigger import occasions, with_probe
 from charter.verification.prove.verdicts import Invariant, Proved, Refuted, Result, Unknown, Vacuous, Verdict
-from charter.verification.prove.witnesses import Witnesses, witnesses
-from charter.verification.workers import Failed, Limits, worked
+from charter.verification.prove.witnesses import Played, witnesses
+from charter.verification.workers import Failed, Limits, beside, worked
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,23 +50,39 @@ class Subject:
     codes: Codes
     budget: Budget
     recall: Recall
-    witnesses: Witnesses
+    played: Played
 
     def late_first(self) -> list[str]:
-        """The names of all goals; those first that matter late in conversations, since they take longest."""
-        late = dict.fromkeys(self.machine.goals, 0)
-        for (name, _), events in self.witnesses.items():
-            late[name] = max(late[name], len(events))
-        return sorted(late, key=late.__getitem__, reverse=True)
+        """The names of all goals; those first that matter late in conversations, or nobody knows when, since they take
+        longest."""
+        guides = {requirement.name: self.guide(requirement) for requirement in self.program.requirements}
+        late = {name: inf if guide is None else len(guide.kinds) for name, guide in guides.items()}
+        return sorted(self.machine.goals, key=lambda name: late.get(name, 0), reverse=True)
+
+    def guide(self, requirement: Requirement) -> Guide | None:
+        """A conversation that would break the requirement, or else the longest that comes to what it is about."""
+        name, played = requirement.name, self.played
+        if name in played.breaks:
+            return Guide(self.machine.goals[name], _kinds(played.breaks[name]))
+        about = chain.from_iterable(occasions(self.program, requirement))
+        come = (o for o in about if (name, o.number) in played.occasions)
+        latest = max(come, key=lambda o: len(played.occasions[name, o.number]), default=None)
+        if latest is None:
+            return None
+        return Guide(goal_of(self.program, latest.probe), _kinds(played.occasions[name, latest.number]))
 
     def pursued(self, program: Program, name: str) -> Pursued:
         """What comes of a requirement of the program, or of one that differs in what it requires."""
         machine, real = self.machine, program is self.program
+        required = next(each for each in program.requirements if each.name == name)
         if not real:
-            required = next(each for each in program.requirements if each.name == name)
             machine = machine.requiring({**machine.goals, name: goal_of(program, required)}.values())
-        goal, codes = machine.goals[name], self.codes.copy()
-        return self.recall.pursue(machine, program, goal, codes, self.budget, shortest=real)
+        goal, codes, guide = machine.goals[name], self.codes.copy(), self.guide(required) if real else None
+        return self.recall.pursue(machine, program, goal, codes, self.budget, guide, shortest=real)
+
+
+def _kinds(events: Iterable[Event]) -> tuple[EventKind, ...]:
+    return tuple(event.kind for event in events)
 
 
 class _Unfinished(Exception):
@@ -71,34 +90,28 @@ class _Unfinished(Exception):
 
 
 def subject_of(program: Program, settings: Settings) -> Subject:
-    """The program, ready to be asked about."""
-    encoder = Encoder(program, rows=settings.rows)
-    for kind in program.events:
-        encoder.step(kind)
-    facts, seen = Facts(needing_start(encoder)), Witnesses()
-    playing = [partial(witnesses, program, settings.cache)]  # beside the first pieces
+    """The program, ready to be asked about. It is played at the same time."""
+    with beside(partial(witnesses, program, settings.cache), settings.limits) as playing:
+        encoder = Encoder(program, rows=settings.rows)
+        for kind in program.events:
+            encoder.step(kind)
+        facts = Facts(needing_start(encoder))
+        with suppress(_Unfinished):  # what failed is done without
+            spread = partial(_spread, limits=settings.limits)
+            facts = replace(facts, clauses=books(encoder, facts, codes_of(program), settings.budget.path, spread))
+        machine = Machine(encoder, goals_of(program), facts)
+        machine.picture(NOTHING, machine.begins_with(NOTHING), ())  # every goal begins with it
+        played = playing()
+    met = Played() if isinstance(played, Failed) else played
+    return Subject(program, facts, machine, codes_of(program), settings.budget, Recall(settings.cache), met)
 
-    def spread(pieces: Sequence[Callable[[], Looked]]) -> Iterator[Looked]:
-        nonlocal seen
-        tasks: Sequence[Callable[[], Looked | Witnesses]] = (*playing, *pieces)
-        playing.clear()
-        failed = False
-        for task, found in worked(tasks, lambda work: work(), settings.limits):
-            match found:
-                case Looked():
-                    yield found
-                case dict():
-                    seen = found
-                case Failed() if task in pieces:
-                    failed = True
-        if failed:
+
+def _spread(pieces: Sequence[Callable[[], Looked]], limits: Limits) -> Iterator[Looked]:
+    """What comes of the pieces, as it comes, each in a process of its own."""
+    for _, found in worked(pieces, lambda piece: piece(), limits):
+        if isinstance(found, Failed):
             raise _Unfinished
-
-    with suppress(_Unfinished):  # what failed is done without
-        facts = replace(facts, clauses=books(encoder, facts, codes_of(program), settings.budget.path, spread))
-    machine = Machine(encoder, goals_of(program), facts)
-    machine.picture(NOTHING, machine.begins_with(NOTHING), ())  # every goal begins with it
-    return Subject(program, facts, machine, codes_of(program), settings.budget, Recall(settings.cache), seen)
+        yield found
 
 
 def prove(program: Program, settings: Settings, first: Container[str] = ()) -> Iterator[Result]:
@@ -170,7 +183,7 @@ def _mattering(subject: Subject, requirement: Requirement, proof: Invariant) -> 
     for way in occasions(subject.program, requirement):
         found: list[tuple[int, tuple[Event, ...]]] = []
         for occasion in way:
-            seen = subject.witnesses.get((requirement.name, occasion.number))
+            seen = subject.played.occasions.get((requirement.name, occasion.number))
             if seen is not None:
                 found.append((occasion.number, seen))
                 continue

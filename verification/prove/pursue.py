@@ -12,6 +12,7 @@ from charter.dsl.semantics import Outcome
 from charter.verification.encode.smt import Codes, written
 from charter.verification.encode.terms import TRUE, Term
 from charter.verification.prove.conversation import Incident, Otherwise, Replayed, events_of, replayed
+from charter.verification.prove.guide import Guide, guided
 from charter.verification.prove.horn import clauses
 from charter.verification.prove.lemmas import lemmas, suffices
 from charter.verification.prove.machine import Goal, Machine
@@ -20,6 +21,7 @@ from charter.verification.prove.solver import Safe, Unclear, Unsafe, reaches
 from charter.verification.prove.unroll import at
 
 EAGER = 3  # so many events more than last time are searched before an invariant is
+ALONE = 7  # rounds, after which a conversation that comes near is made use of; most proofs take fewer
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +70,11 @@ class InternalError(Exception):
     """The prover and the meaning of a program differ: a mistake of ours, never a finding."""
 
 
-def pursue(machine: Machine, program: Program, goal: Goal, codes: Codes, budget: Budget) -> Pursued:
+def pursue(
+    machine: Machine, program: Program, goal: Goal, codes: Codes, budget: Budget, guide: Guide | None = None
+) -> Pursued:
     """Whether any conversation misses the goal, which is a requirement of `program` or one of every policy."""
-    return _Pursuit(machine, program, goal, codes, budget).run()
+    return _Pursuit(machine, program, goal, codes, budget, guide).run()
 
 
 @dataclass(slots=True)
@@ -80,14 +84,18 @@ class _Pursuit:
     goal: Goal
     codes: Codes
     budget: Budget
+    guide: Guide | None
     kept: tuple[Term, ...] = ()
     without: tuple[str, ...] = ()
     exact: bool = False
     least: int = 1
+    until: int = 0  # so long paths are searched before an invariant is
 
     def run(self) -> Pursued:
         self.kept = self.machine.begins_with(self.goal)
-        for _ in range(self.budget.rounds):
+        for number in range(self.budget.rounds):
+            if self.guide is not None and number == (0 if self.guide.goal == self.goal else ALONE):
+                self._follow_guide(self.guide)
             found = self._round()
             if found is not None:
                 return found
@@ -99,7 +107,7 @@ class _Pursuit:
         picture = machine.picture(self.goal, self.kept, self.without, exact=self.exact)
         if not picture.misses:
             return Holds("true", (), self.without)
-        eager = min(self.least + EAGER, budget.length)
+        eager = min(max(self.least + EAGER, self.until), budget.length)
         path = shortest(machine, picture, self.codes, least=self.least, most=eager, budget=budget.path)
         if isinstance(path, Exhausted):
             self.least = eager + 1
@@ -127,6 +135,12 @@ class _Pursuit:
             case _:
                 self.least = len(path)
                 return self._follow(path)
+
+    def _follow_guide(self, guide: Guide) -> None:
+        """Keeps what matters on the way to where the conversation comes, which a path is likely to come to then."""
+        found = guided(self.machine, guide, self.kept, self.without, self.codes, budget=self.budget.path)
+        self.kept = tuple(sorted(found.union(self.kept)))
+        self.until = self.budget.length
 
     def _holds(self, invariant: str, lemma: Term) -> Holds:
         graph = self.machine.graph

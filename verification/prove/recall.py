@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from charter.dsl.program import Program
 from charter.verification.encode.smt import Codes
 from charter.verification.prove.cache import Cache
+from charter.verification.prove.guide import Guide
 from charter.verification.prove.hints import confirmed, hint_of
 from charter.verification.prove.machine import Goal, Machine
 from charter.verification.prove.pursue import Budget, Pursued, pursue
@@ -18,7 +19,15 @@ class Recall:
     searched: int = 0
 
     def pursue(
-        self, machine: Machine, program: Program, goal: Goal, codes: Codes, budget: Budget, *, shortest: bool = True
+        self,
+        machine: Machine,
+        program: Program,
+        goal: Goal,
+        codes: Codes,
+        budget: Budget,
+        guide: Guide | None = None,
+        *,
+        shortest: bool = True,
     ) -> Pursued:
         """As `pursue` says. Without `shortest` any conversation that misses the goal may come back."""
         hint = None if self.cache is None else self.cache.hint(program, goal)
@@ -27,7 +36,7 @@ class Recall:
             if found is not None:
                 return found
         self.searched += 1
-        found = pursue(machine, program, goal, codes, budget)
+        found = pursue(machine, program, goal, codes, budget, guide)
         keep = hint_of(found)
         if self.cache is not None and keep is not None:
             self.cache.keep(program, goal, keep)

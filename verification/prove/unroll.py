@@ -19,6 +19,7 @@ class Unrolled:
         self._codes = codes
         self._links = links
         self.declared: dict[str, str] = {}  # every name that is no definition, with its sort
+        self.labels: dict[str, str] = {}  # those of them that say what happens
         self._said: set[str] = set()
         self._lines: list[str] = []
         for name in links.values():
@@ -40,7 +41,7 @@ class Unrolled:
         """Where `go{i}` is assumed, a step `s{i}.{c}` happens, which leads to these columns at the next place."""
         values = [{column: c.after.get(column, column) for column in after} for c in candidates]
         name = self.place(i, [t for c, v in zip(candidates, values, strict=True) for t in (c.goes, *v.values())])
-        then = self.place(i + 1, after)
+        then = self._to(i + 1, after)
         self.one_of(f"go{i}", f"s{i}", [name(c.goes) for c in candidates])
         for column in after:
             alike: dict[Term, list[str]] = {}
@@ -54,6 +55,7 @@ class Unrolled:
         labels = [f"{label}.{c}" for c in range(len(conditions))]
         for name in (trigger, *labels):
             self.declare(name, "Bool")
+        self.labels |= dict.fromkeys(labels, "Bool")
         self._lines.append(f"(assert (=> {trigger} (or {' '.join(labels)} false)))")
         self._lines += [f"(assert (=> {n} {c}))" for n, c in zip(labels, conditions, strict=True)]
 
@@ -61,6 +63,10 @@ class Unrolled:
         """Where `name` is assumed, this holds."""
         self.declare(name, "Bool")
         self._lines.append(f"(assert (=> {name} {condition}))")
+
+    def so(self, *names: str) -> None:
+        """These hold."""
+        self._lines += [f"(assert {name})" for name in names]
 
     def call(self, name: str, condition: str) -> None:
         """A name for a condition, of which the value can be asked."""
@@ -82,6 +88,14 @@ class Unrolled:
                 self._said.add(fact)
                 self._lines.append(fact)
         return name
+
+    def _to(self, i: int, columns: Sequence[Term]) -> Callable[[Term], str]:
+        """The names of columns where a step leads; what is known of them all is said where the next one begins."""
+        if not self._facts:
+            return self.place(i, columns)
+        for column in columns:
+            self.declare(at(self._graph, column, i), sort_of(self._graph.sort[column]))
+        return lambda column: at(self._graph, column, i)
 
     def declare(self, name: str, sort: str) -> None:
         """Declares a name, if it is new."""

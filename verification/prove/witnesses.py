@@ -4,16 +4,16 @@ Each is played again before it counts, also those that were remembered.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from itertools import chain
+from dataclasses import dataclass, field
+from itertools import accumulate, chain
 from typing import Generic, TypeAlias, TypeVar
 
 from charter.dsl.program import Event, Program, State
-from charter.dsl.session import Step, begin, feed
+from charter.dsl.session import Session, Step, begin, feed
 from charter.verification.fuzz.aim import Aim, Causes
-from charter.verification.fuzz.play import semantics_alone
+from charter.verification.fuzz.play import Fault, semantics_alone
 from charter.verification.fuzz.reach import Branch, Feature, OccasionKey, Reached, branches_of, observer
-from charter.verification.fuzz.search import ALL, Budget, search
+from charter.verification.fuzz.search import ALL, Budget, Searched, search
 from charter.verification.prove.cache import Cache
 from charter.verification.prove.hints import Conversation
 from charter.verification.prove.machine import Goal, goal_of
@@ -21,21 +21,34 @@ from charter.verification.prove.trigger import occasions
 
 Witnesses: TypeAlias = dict[OccasionKey, tuple[Event, ...]]
 
-_K = TypeVar("_K", bound=Feature)
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What was come across: conversations without incident that end with an occasion; and such that end with an
+    incident, by the requirement that it would break."""
+
+    occasions: Witnesses = field(default_factory=Witnesses)
+    breaks: Mapping[str, tuple[Event, ...]] = field(default_factory=dict)
+
+
+_K = TypeVar("_K", bound=Feature | str)
 
 SEED = 0
 STEPS = 200  # of play for each branch of a program, at most
 
 
-def witnesses(program: Program, cache: Cache | None) -> Witnesses:
-    """For each occasion that was come across a conversation without incident that ends with it."""
+def witnesses(program: Program, cache: Cache | None) -> Played:
+    """What is come across when occasions are sought that are not remembered."""
     player, goals, causes = _observing(program), _goals(program), Causes(program)
     known = {} if cache is None else player.confirmed(_remembered(program, cache, goals))
-    new = player.found({key: causes.of(goal.watches) for key, goal in goals.items() if key not in known})
+    searched = _searched(program, {key: causes.of(goal.watches) for key, goal in goals.items() if key not in known})
+    new = player.shortest({occasion: searched.seen_in[occasion] for occasion in goals if occasion in searched.seen_in})
     for occasion, events in new.items():
         if cache is not None:
             cache.keep(program, goals[occasion], Conversation(events, (), ()))
-    return {**known, **new}
+    broken = {finding.name: events for finding, events in searched.found if finding.fault is Fault.BROKEN}
+    breaking = _Player(program, lambda _, taken: (each.requirement for each in taken.outcome.broken))
+    return Played({**known, **new}, breaking.shortest(broken))
 
 
 def still(program: Program, told: Witnesses) -> Witnesses:
@@ -51,13 +64,25 @@ def firings(program: Program) -> Mapping[Branch, tuple[Event, ...]]:
 
     causes = Causes(program)
     sought: dict[Feature, Branch] = {("fires", *branch): branch for branch in sorted(branches_of(program))}
-    found = _Player(program, fired).found({feature: causes.of_rule(*branch) for feature, branch in sought.items()})
+    searched = _searched(program, {feature: causes.of_rule(*branch) for feature, branch in sought.items()})
+    found = _Player(program, _without_incident(fired)).shortest(searched.seen_in)
     return {sought[feature]: events for feature, events in found.items()}
 
 
 def _observing(program: Program) -> "_Player[OccasionKey]":
     seeing = observer(program)
-    return _Player(program, lambda before, taken: seeing.see(before, taken, Reached()))
+    return _Player(program, _without_incident(lambda before, taken: seeing.see(before, taken, Reached())))
+
+
+def _without_incident(sees: Callable[[State, Step], Iterable[_K]]) -> Callable[[State, Step], Iterable[_K]]:
+    """What is seen in a step, but in none in which anything is broken."""
+    return lambda before, taken: () if taken.outcome.broken else sees(before, taken)
+
+
+def _searched(program: Program, aims: Mapping[_K, Aim]) -> Searched:
+    """What came of a search for this."""
+    budget = Budget(STEPS * len(branches_of(program)), findings=ALL, seeking=aims)  # type: ignore[arg-type]  # keys are features
+    return search(program, semantics_alone(program), budget, seed=SEED)
 
 
 def _goals(program: Program) -> dict[OccasionKey, Goal]:
@@ -80,45 +105,47 @@ class _Player(Generic[_K]):
     program: Program
     sees: Callable[[State, Step], Iterable[_K]]
 
-    def found(self, aims: Mapping[_K, Aim]) -> dict[_K, tuple[Event, ...]]:
-        """What is come across of this, each with a short conversation that ends with it."""
-        if not aims:
-            return {}
-        budget = Budget(STEPS * len(branches_of(self.program)), findings=ALL, seeking=aims)  # type: ignore[arg-type]  # keys are features
-        seen_in = search(self.program, semantics_alone(self.program), budget, seed=SEED).seen_in
-        met = self.confirmed({each: seen_in[each] for each in aims if each in seen_in})
-        return {each: self._shortened(each, events) for each, events in met.items()}
+    def shortest(self, told: Mapping[_K, tuple[Event, ...]]) -> dict[_K, tuple[Event, ...]]:
+        """Those conversations that are what is told of them, as short as pieces can be left out of them."""
+        return {each: self._shortened(each, events) for each, events in self.confirmed(told).items()}
 
     def confirmed(self, told: Mapping[_K, tuple[Event, ...]]) -> dict[_K, tuple[Event, ...]]:
         """Those conversations that are what is told of them."""
-        played = {each: self._until(each, events) for each, events in told.items()}
+        played = {each: self._goes_on(begin(self.program), each, events) for each, events in told.items()}
         return {each: events for each, events in played.items() if events}
 
     def _shortened(self, sought: _K, events: tuple[Event, ...]) -> tuple[Event, ...]:
         """The conversation without the pieces that it does without, half of it first, then smaller and smaller ones."""
+        sessions = self._sessions(events)
         size = len(events) // 2
         while size:
             for end in range(len(events) - 1, 0, -size):
-                shorter = self._until(sought, (*events[: max(0, end - size)], *events[end:]))
+                place, rest = max(0, end - size), events[end:]
+                if not self._goes_on(sessions[place], sought, rest):
+                    continue
+                shorter = self._goes_on(sessions[0], sought, (*events[:place], *rest))
                 if shorter and len(shorter) < len(events):
-                    events = shorter
+                    events, sessions = shorter, self._sessions(shorter)
             size //= 2
         return events
 
-    def _until(self, sought: _K, events: tuple[Event, ...]) -> tuple[Event, ...]:
+    def _sessions(self, events: tuple[Event, ...]) -> list[Session]:
+        """The conversation before each of its events, and after the last."""
+        return list(accumulate(events, lambda at, event: feed(self.program, at, event)[0], initial=begin(self.program)))
+
+    def _goes_on(self, session: Session, sought: _K, events: tuple[Event, ...]) -> tuple[Event, ...]:
         """The steps of recorded events, those that nobody recorded too, if the last of these events leads to what is
-        sought, and to no incident before; else none."""
-        session = begin(self.program)
+        sought, and none to an incident before; else none."""
         taken: list[Event] = []
         for number, event in enumerate(events, 1):
             before = session.state
             session, steps = feed(self.program, session, event)
             for each in steps:
-                if each.outcome.broken:
-                    return ()
                 if each.outcome.dropped is None:
                     taken.append(each.event)
                 if number == len(events) and sought in self.sees(before, each):
                     return tuple(taken)
+                if each.outcome.broken:
+                    return ()
                 before = each.outcome.state
         return ()
