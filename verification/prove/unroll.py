@@ -33,9 +33,9 @@ class Unrolled:
     def begin(self, columns: Sequence[Term]) -> None:
         """At place 0 the columns have their initial values."""
         initial = {column: self._machine.initial(column) for column in columns}
-        name = self.place(0, [*columns, *initial.values()])
+        here, name = self._to(0, columns), self.place(0, list(initial.values()))
         for column, term in initial.items():
-            self._linked(column, f"(= {name(column)} {name(term)})")
+            self._linked(column, f"(= {here(column)} {name(term)})")
 
     def step(self, i: int, candidates: Sequence[Class], after: Sequence[Term]) -> None:
         """Where `go{i}` is assumed, a step `s{i}.{c}` happens, which leads to these columns at the next place."""
@@ -90,7 +90,7 @@ class Unrolled:
         return name
 
     def _to(self, i: int, columns: Sequence[Term]) -> Callable[[Term], str]:
-        """The names of columns where a step leads; what is known of them all is said where the next one begins."""
+        """The names of columns at a place; what is known of them all is said with the step that begins there."""
         if not self._facts:
             return self.place(i, columns)
         for column in columns:
