@@ -329,11 +329,13 @@ class Machine:
                 view = self._seen(kind, (bad,), kept, exact)
                 if view[0] != FALSE:
                     misses.setdefault(view[0], []).append(kind)
+        # Paths tend to take the last that will do, and one of few kinds is followed sooner.
+        fewest_last = sorted(steps.items(), key=lambda each: -len(each[1]))
         return Picture(
             kept,
             tuple(
                 Class(goes, dict(zip(changed, after, strict=True)), tuple(kinds))
-                for (changed, (goes, *after)), kinds in steps.items()
+                for (changed, (goes, *after)), kinds in fewest_last
             ),
             tuple(Class(bad, {}, tuple(kinds)) for bad, kinds in misses.items()),
         )

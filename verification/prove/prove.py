@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 from math import inf
+from typing import TypeVar
 
 from charter.dsl.program import STEP_CHECKS, Event, EventKind, Program, Requirement
 from charter.verification.encode.encoder import Encoder
@@ -28,6 +29,8 @@ from charter.verification.prove.trigger import occasions, with_probe
 from charter.verification.prove.verdicts import Invariant, Proved, Refuted, Result, Unknown, Vacuous, Verdict
 from charter.verification.prove.witnesses import Played, witnesses
 from charter.verification.workers import Failed, Limits, beside, worked
+
+_A = TypeVar("_A")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,19 +139,32 @@ def proved(subject: Subject, limits: Limits, names: Collection[str] | None = Non
         return verdict, time.process_time() - began, subject.recall.searched  # this process does nothing else
 
     failing, played = None, None
-    for part in (checks, tuple(requirements)):
-        for name, answer in worked(part, work, limits):
-            verdict, seconds, searched = (Unknown(answer.why, 0), 0.0, 1) if isinstance(answer, Failed) else answer
-            if isinstance(verdict, Proved):
-                verdict = replace(verdict, invariants=(*verdict.invariants, leaning_on))
-            if isinstance(verdict, Unknown):
-                played = _broken_by_playing(subject.program, limits) if played is None else played
-                verdict = _unless_broken(verdict, played.get(name))
-            if failing is not None and isinstance(verdict, Proved):
-                verdict = Unknown(f"it holds, but only while `{failing}` does", 0)
-            elif name in STEP_CHECKS and not isinstance(verdict, Proved):
-                failing = failing or name
-            yield _result(name, requirements.get(name), verdict, seconds, searched)
+    for name, answer in _with_first(checks, worked((*checks, *requirements), work, limits)):
+        verdict, seconds, searched = (Unknown(answer.why, 0), 0.0, 1) if isinstance(answer, Failed) else answer
+        if isinstance(verdict, Proved):
+            verdict = replace(verdict, invariants=(*verdict.invariants, leaning_on))
+        if isinstance(verdict, Unknown):
+            played = _broken_by_playing(subject.program, limits) if played is None else played
+            verdict = _unless_broken(verdict, played.get(name))
+        if failing is not None and isinstance(verdict, Proved):
+            verdict = Unknown(f"it holds, but only while `{failing}` does", 0)
+        elif name in STEP_CHECKS and not isinstance(verdict, Proved):
+            failing = failing or name
+        yield _result(name, requirements.get(name), verdict, seconds, searched)
+
+
+def _with_first(names: Iterable[str], answers: Iterable[tuple[str, _A]]) -> Iterator[tuple[str, _A]]:
+    """The answers as they come, but none before those of these names."""
+    missing, held = set(names), list[tuple[str, _A]]()
+    for name, answer in answers:
+        if not missing or name in missing:
+            yield name, answer
+        else:
+            held.append((name, answer))
+        missing.discard(name)
+        if not missing:
+            yield from held
+            held.clear()
 
 
 def _broken_by_playing(program: Program, limits: Limits) -> Breaks:
