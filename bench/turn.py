@@ -33,6 +33,7 @@ from charter.v1.conversations_pb2_grpc import ConversationsStub
 
 AT_ONCE = (1, 50, 200)
 SECONDS = 6.0
+SUSTAINED_SECONDS = 60.0  # of the last run
 TURNS = 10  # of a conversation
 RATE = 400.0  # turns a second that are offered in the last run
 ECHO = "/bench.Echo/Say"
@@ -145,10 +146,11 @@ async def measured(load: Load, at_once: int, parts: dict[str, list[int]], rate: 
     before, own = {name: cpu(pids) for name, pids in parts.items()}, time.process_time()
     everything = machine()
     began = loop.time()
+    seconds = SECONDS if rate is None else SUSTAINED_SECONDS
 
     async def caller(number: int) -> None:
         turn = 0
-        while loop.time() - began < SECONDS:
+        while loop.time() - began < seconds:
             await load.prepare(number)
             if rate is not None:
                 due = began + (turn * at_once + number) / rate

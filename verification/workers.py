@@ -79,6 +79,7 @@ def beside(work: Callable[[], _R], limits: Limits) -> Iterator[Callable[[], _R |
         yield answer
     finally:
         process.kill()
+        process.join()
 
 
 @contextlib.contextmanager

@@ -26,10 +26,9 @@ def test_a_conversation_that_breaks_it_tells_every_column_on_the_way() -> None:
 
 
 @pytest.mark.parametrize(("name", "expected"), [("never_done", Missed), ("deep", Holds)])
-def test_a_guide_changes_nothing_but_the_way(monkeypatch: pytest.MonkeyPatch, name: str, expected: type) -> None:
-    monkeypatch.setattr("charter.verification.prove.pursue.ALONE", 0)
+def test_a_guide_changes_nothing_but_the_way(name: str, expected: type) -> None:
     machine, program, goal = SUBJECT.machine, SUBJECT.program, SUBJECT.machine.goals[name]
     for guide in SUBJECT.guide(requirement("never_done")), None:
-        found = pursue(machine, program, goal, SUBJECT.codes.copy(), Budget(), guide)
+        found = pursue(machine, program, goal, SUBJECT.codes.copy(), Budget(alone=0), guide)
         assert isinstance(found, expected)
         assert not isinstance(found, Missed) or len(found.events) == LINKS + 2

@@ -63,7 +63,7 @@ def test_no_verdict_depends_on_what_is_found_beforehand(
     verdicts = {(each.name, type(each.verdict)) for each in proved(subject_of(program, Settings()), Limits())}
     monkeypatch.setattr(f"charter.verification.prove.{failing}", lambda *_, **__: 1 / 0)
     subject = subject_of(program, Settings())
-    assert (bool(subject.facts.clauses), bool(subject.played.occasions)) == (facts, played)
+    assert (bool(subject.facts.clauses), bool(subject.met.occasions)) == (facts, played)
     assert {(each.name, type(each.verdict)) for each in proved(subject, Limits())} == verdicts
 
 

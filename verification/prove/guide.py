@@ -32,7 +32,7 @@ def guided(
     machine = machine.requiring({**machine.goals, guide.goal.name: guide.goal}.values())
     script, links = _script(machine, guide, without, codes)
     found = {column for column in kept if column in links}
-    script.so(*(links[column] for column in found))
+    script.hold(*(links[column] for column in found))
     cases = Cases(script.taken(), budget, cores=True)
     while isinstance(seen := cases.ask([], script.labels), Sat):
         some = f"some{len(found)}"
@@ -48,7 +48,7 @@ def guided(
         if not new:
             break
         found |= new
-        script.so(*(links[column] for column in new))
+        script.hold(*(links[column] for column in new))
         cases.add(script.taken())
     return frozenset(found)
 
@@ -72,5 +72,5 @@ def _script(machine: Machine, guide: Guide, without: tuple[str, ...], codes: Cod
     script.one_of(f"end{last}", f"b{last}", [script.place(last, [ends])(ends)])
     left_out = [f"s{i}.1" for i in range(1, last)]
     script.require("fewer", f"(or false {' '.join(left_out)})")
-    script.so("fewer", *(f"go{i}" for i in range(last)), f"end{last}")
+    script.hold("fewer", *(f"go{i}" for i in range(last)), f"end{last}")
     return script, links

@@ -27,7 +27,7 @@ from charter.verification.prove.recall import Recall
 from charter.verification.prove.started import needing_start
 from charter.verification.prove.trigger import occasions, with_probe
 from charter.verification.prove.verdicts import Invariant, Proved, Refuted, Result, Unknown, Vacuous, Verdict
-from charter.verification.prove.witnesses import Played, witnesses
+from charter.verification.prove.witnesses import Met, witnesses
 from charter.verification.workers import Failed, Limits, beside, worked
 
 _A = TypeVar("_A")
@@ -53,7 +53,7 @@ class Subject:
     codes: Codes
     budget: Budget
     recall: Recall
-    played: Played
+    met: Met
 
     def late_first(self) -> list[str]:
         """The names of all goals; those first that matter late in conversations, or nobody knows when, since they take
@@ -64,15 +64,15 @@ class Subject:
 
     def guide(self, requirement: Requirement) -> Guide | None:
         """A conversation that would break the requirement, or else the longest that comes to what it is about."""
-        name, played = requirement.name, self.played
-        if name in played.breaks:
-            return Guide(self.machine.goals[name], _kinds(played.breaks[name]))
+        name, met = requirement.name, self.met
+        if name in met.breaks:
+            return Guide(self.machine.goals[name], _kinds(met.breaks[name]))
         about = chain.from_iterable(occasions(self.program, requirement))
-        come = (o for o in about if (name, o.number) in played.occasions)
-        latest = max(come, key=lambda o: len(played.occasions[name, o.number]), default=None)
+        come = (o for o in about if (name, o.number) in met.occasions)
+        latest = max(come, key=lambda o: len(met.occasions[name, o.number]), default=None)
         if latest is None:
             return None
-        return Guide(goal_of(self.program, latest.probe), _kinds(played.occasions[name, latest.number]))
+        return Guide(goal_of(self.program, latest.probe), _kinds(met.occasions[name, latest.number]))
 
     def pursued(self, program: Program, name: str) -> Pursued:
         """What comes of a requirement of the program, or of one that differs in what it requires."""
@@ -104,9 +104,9 @@ def subject_of(program: Program, settings: Settings) -> Subject:
             facts = replace(facts, clauses=books(encoder, facts, codes_of(program), settings.budget.path, spread))
         machine = Machine(encoder, goals_of(program), facts)
         machine.picture(NOTHING, machine.begins_with(NOTHING), ())  # every goal begins with it
-        played = playing()
-    met = Played() if isinstance(played, Failed) else played
-    return Subject(program, facts, machine, codes_of(program), settings.budget, Recall(settings.cache), met)
+        met = playing()
+    come_across = Met() if isinstance(met, Failed) else met
+    return Subject(program, facts, machine, codes_of(program), settings.budget, Recall(settings.cache), come_across)
 
 
 def _spread(pieces: Sequence[Callable[[], Looked]], limits: Limits) -> Iterator[Looked]:
@@ -199,7 +199,7 @@ def _mattering(subject: Subject, requirement: Requirement, proof: Invariant) -> 
     for way in occasions(subject.program, requirement):
         found: list[tuple[int, tuple[Event, ...]]] = []
         for occasion in way:
-            seen = subject.played.occasions.get((requirement.name, occasion.number))
+            seen = subject.met.occasions.get((requirement.name, occasion.number))
             if seen is not None:
                 found.append((occasion.number, seen))
                 continue

@@ -21,18 +21,19 @@ from charter.verification.prove.solver import Safe, Unclear, Unsafe, reaches
 from charter.verification.prove.unroll import at
 
 EAGER = 3  # so many events more than last time are searched before an invariant is
-ALONE = 7  # rounds, after which a conversation that comes near is made use of; most proofs take fewer
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How much Z3 may work, in its own unit, on each question; how long a conversation is searched; how many rounds."""
+    """How much Z3 may work, in its own unit, on each question; how long a conversation is searched; how many rounds,
+    and after how many of them a conversation that comes near is made use of: most proofs take fewer."""
 
     invariant: int = 40_000_000
     path: int = 20_000_000
     walk: int = 100_000_000
     length: int = 24
     rounds: int = 60
+    alone: int = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +90,12 @@ class _Pursuit:
     without: tuple[str, ...] = ()
     exact: bool = False
     least: int = 1
-    until: int = 0  # so long paths are searched before an invariant is
+    eager: int = EAGER
 
     def run(self) -> Pursued:
         self.kept = self.machine.begins_with(self.goal)
         for number in range(self.budget.rounds):
-            if self.guide is not None and number == (0 if self.guide.goal == self.goal else ALONE):
+            if self.guide is not None and number == (0 if self.guide.goal == self.goal else self.budget.alone):
                 self._follow_guide(self.guide)
             found = self._round()
             if found is not None:
@@ -107,7 +108,7 @@ class _Pursuit:
         picture = machine.picture(self.goal, self.kept, self.without, exact=self.exact)
         if not picture.misses:
             return Holds("true", (), self.without)
-        eager = min(max(self.least + EAGER, self.until), budget.length)
+        eager = min(self.least + self.eager, budget.length)
         path = shortest(machine, picture, self.codes, least=self.least, most=eager, budget=budget.path)
         if isinstance(path, Exhausted):
             self.least = eager + 1
@@ -140,7 +141,7 @@ class _Pursuit:
         """Keeps what matters on the way to where the conversation comes, which a path is likely to come to then."""
         found = guided(self.machine, guide, self.kept, self.without, self.codes, budget=self.budget.path)
         self.kept = tuple(sorted(found.union(self.kept)))
-        self.until = self.budget.length
+        self.eager = self.budget.length
 
     def _holds(self, invariant: str, lemma: Term) -> Holds:
         graph = self.machine.graph

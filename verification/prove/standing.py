@@ -23,7 +23,7 @@ from charter.verification.prove.pursue import Budget, Holds
 from charter.verification.prove.recall import Recall
 from charter.verification.prove.started import needing_start_among
 from charter.verification.prove.verdicts import Invariant, Proved, Result
-from charter.verification.prove.witnesses import Played, Witnesses, still, witnesses
+from charter.verification.prove.witnesses import Met, Witnesses, still, witnesses
 from charter.verification.workers import worked
 
 
@@ -62,9 +62,9 @@ class Standing:
         encoder, facts, told = self._encoder(program, settings), self.subject.facts, self._told()
         changed = _changed(self.subject.program, program) or ()
         encoder.take(self.subject.machine.encoder, (kind for kind in program.events if kind not in changed))
-        played = Played(still(program, {key: events for key, events in told.items() if key[0] in lost}))
+        met = Met(still(program, {key: events for key, events in told.items() if key[0] in lost}))
         machine, codes = Machine(encoder, goals_of(program), facts), codes_of(program)
-        return Subject(program, facts, machine, codes, settings.budget, Recall(settings.cache), played)
+        return Subject(program, facts, machine, codes, settings.budget, Recall(settings.cache), met)
 
     def _encoder(self, program: Program, settings: Settings) -> Encoder:
         """Of a program with the same state, so that what is the same is the same terms."""

@@ -33,7 +33,7 @@ class Unrolled:
     def begin(self, columns: Sequence[Term]) -> None:
         """At place 0 the columns have their initial values."""
         initial = {column: self._machine.initial(column) for column in columns}
-        here, name = self._to(0, columns), self.place(0, list(initial.values()))
+        here, name = self._columns_at(0, columns), self.place(0, list(initial.values()))
         for column, term in initial.items():
             self._linked(column, f"(= {here(column)} {name(term)})")
 
@@ -41,7 +41,7 @@ class Unrolled:
         """Where `go{i}` is assumed, a step `s{i}.{c}` happens, which leads to these columns at the next place."""
         values = [{column: c.after.get(column, column) for column in after} for c in candidates]
         name = self.place(i, [t for c, v in zip(candidates, values, strict=True) for t in (c.goes, *v.values())])
-        then = self._to(i + 1, after)
+        then = self._columns_at(i + 1, after)
         self.one_of(f"go{i}", f"s{i}", [name(c.goes) for c in candidates])
         for column in after:
             alike: dict[Term, list[str]] = {}
@@ -64,7 +64,7 @@ class Unrolled:
         self.declare(name, "Bool")
         self._lines.append(f"(assert (=> {name} {condition}))")
 
-    def so(self, *names: str) -> None:
+    def hold(self, *names: str) -> None:
         """These hold."""
         self._lines += [f"(assert {name})" for name in names]
 
@@ -89,7 +89,7 @@ class Unrolled:
                 self._lines.append(fact)
         return name
 
-    def _to(self, i: int, columns: Sequence[Term]) -> Callable[[Term], str]:
+    def _columns_at(self, i: int, columns: Sequence[Term]) -> Callable[[Term], str]:
         """The names of columns at a place; what is known of them all is said with the step that begins there."""
         if not self._facts:
             return self.place(i, columns)

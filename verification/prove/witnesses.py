@@ -23,7 +23,7 @@ Witnesses: TypeAlias = dict[OccasionKey, tuple[Event, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class Played:
+class Met:
     """What was come across: conversations without incident that end with an occasion; and such that end with an
     incident, by the requirement that it would break."""
 
@@ -37,18 +37,19 @@ SEED = 0
 STEPS = 200  # of play for each branch of a program, at most
 
 
-def witnesses(program: Program, cache: Cache | None) -> Played:
+def witnesses(program: Program, cache: Cache | None) -> Met:
     """What is come across when occasions are sought that are not remembered."""
     player, goals, causes = _observing(program), _goals(program), Causes(program)
     known = {} if cache is None else player.confirmed(_remembered(program, cache, goals))
-    searched = _searched(program, {key: causes.of(goal.watches) for key, goal in goals.items() if key not in known})
+    aims: dict[Feature, Aim] = {key: causes.of(goal.watches) for key, goal in goals.items() if key not in known}
+    searched = _searched(program, aims)
     new = player.shortest({occasion: searched.seen_in[occasion] for occasion in goals if occasion in searched.seen_in})
     for occasion, events in new.items():
         if cache is not None:
             cache.keep(program, goals[occasion], Conversation(events, (), ()))
     broken = {finding.name: events for finding, events in searched.found if finding.fault is Fault.BROKEN}
     breaking = _Player(program, lambda _, taken: (each.requirement for each in taken.outcome.broken))
-    return Played({**known, **new}, breaking.shortest(broken))
+    return Met({**known, **new}, breaking.shortest(broken))
 
 
 def still(program: Program, told: Witnesses) -> Witnesses:
@@ -79,9 +80,9 @@ def _without_incident(sees: Callable[[State, Step], Iterable[_K]]) -> Callable[[
     return lambda before, taken: () if taken.outcome.broken else sees(before, taken)
 
 
-def _searched(program: Program, aims: Mapping[_K, Aim]) -> Searched:
+def _searched(program: Program, aims: Mapping[Feature, Aim]) -> Searched:
     """What came of a search for this."""
-    budget = Budget(STEPS * len(branches_of(program)), findings=ALL, seeking=aims)  # type: ignore[arg-type]  # keys are features
+    budget = Budget(STEPS * len(branches_of(program)), findings=ALL, seeking=aims)
     return search(program, semantics_alone(program), budget, seed=SEED)
 
 
