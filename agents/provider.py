@@ -187,11 +187,17 @@ async def serve_until_signalled(
 
 
 def bind(server: grpc.aio.Server, listen: str) -> str:
-    """Returns the address that the server got. gRPC itself would read port 70000 as 4464, and no port as 443."""
-    host, _, port = listen.rpartition(":")
-    if not host or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65535:
-        raise AddressUnavailable(f"`{listen}` is not an address such as 127.0.0.1:0")
+    """Returns the address that the server got. Raises `AddressUnavailable`."""
+    host, _ = host_and_port(listen)
     try:
         return f"{host}:{server.add_insecure_port(listen)}"
     except RuntimeError as error:
         raise AddressUnavailable(f"cannot listen on {listen}") from error
+
+
+def host_and_port(listen: str) -> tuple[str, int]:
+    """The parts of an address. gRPC itself would read port 70000 as 4464, and no port as 443."""
+    host, _, port = listen.rpartition(":")
+    if not host or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65535:
+        raise AddressUnavailable(f"`{listen}` is not an address such as 127.0.0.1:0")
+    return host, int(port)

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from charter.agents import event_loop
+from charter.agents.provider import AddressUnavailable
 from charter.dsl.program import Program
 from charter.engine.audit import verify
 from charter.engine.command_line import FOLDER as _FOLDER
@@ -24,7 +25,7 @@ from charter.engine.replay import Different, Same, Unclear, replay_store
 from charter.engine.rule_kernel import KernelFault
 from charter.engine.serve.certified import CERTIFICATE_NAME, Certified, certified
 from charter.engine.serve.replica import MOST, TooMany
-from charter.engine.serve.server import CannotServe, Settings, serve
+from charter.engine.serve.server import Settings, serve
 from charter.engine.serve.workers import CannotShare, serve_workers, stop_with_parent
 from charter.engine.store import Key, StoreError, open_store, read_key, read_or_create_key
 from charter.engine.store.sql_store import open_reader
@@ -94,7 +95,7 @@ def serve_command(
             arguments = ["serve", str(folder), "--store", f"{SQLITE}{path}", *(["--reflection"] * reflection)]
             arguments += ["--certified", f"{program.digest}:{held.sha256}"] if held else []
             _share([*arguments, *(["--config", str(config)] if config else [])], workers, settings)
-    except (StoreError, KernelFault, CannotServe, CannotShare, TooMany) as error:
+    except (StoreError, KernelFault, AddressUnavailable, CannotShare, TooMany) as error:
         raise Mistake(str(error)) from error
     except ExceptionGroup as errors:
         if shares := errors.subgroup(CannotShare):

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from grpc_health.v1.health import SERVICE_NAME as HEALTH
 from grpc_health.v1.health import aio as health  # type: ignore[attr-defined]  # the stubs are older than it
 from grpc_reflection.v1alpha import reflection
 
-from charter.agents.provider import AddressUnavailable, bind
+from charter.agents.provider import bind
 from charter.dsl.program import Program
 from charter.engine.conversation.clock import Clock, SystemClock
 from charter.engine.conversation.conversations import Conversations
@@ -23,6 +23,7 @@ from charter.engine.conversation.record import recorder
 from charter.engine.deployment import Deployment
 from charter.engine.providers.suggestions import GrpcAgents
 from charter.engine.providers.tools import GrpcTools
+from charter.engine.serve.address import reserved
 from charter.engine.serve.certified import PROOF, Certified, proof_of
 from charter.engine.serve.replica import replica
 from charter.engine.serve.service import SERVICE, ConversationsService
@@ -31,12 +32,11 @@ from charter.engine.store import Key, open_store
 from charter.v1 import conversations_pb2_grpc
 
 DRAIN_SECONDS = 10.0
+LISTENERS = 8
+"""Servers of gRPC in this process, which share the port and so the connections. Each begins one call after the other;
+where turns come fast, they wait longer for one alone to begin them than for all that follows."""
 MOST_PENDING = 100_000
 """Calls that have come and are not begun; each is begun soon, and refused where too many are under way."""
-
-
-class CannotServe(Exception):
-    """The server cannot start, and why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +67,8 @@ async def serve(
 ) -> None:
     """Serves until `stop` is set, then answers what it has taken, and closes.
 
-    `ready` is told the address when calls can come, and `warn` what an operator should know. Raises `CannotServe`
-    where the address cannot be had and `StoreError` where the store cannot be used.
+    `ready` is told the address when calls can come, and `warn` what an operator should know. Raises
+    `AddressUnavailable` where the address cannot be had and `StoreError` where the store cannot be used.
     """
     async with AsyncExitStack() as closing:
         owner = closing.enter_context(replica(settings.store))
@@ -106,10 +106,29 @@ async def serve(
 async def _serve(
     service: ConversationsService, settings: Settings, stop: asyncio.Event, ready: Callable[[str], None]
 ) -> None:
+    state = health.HealthServicer()
+    with nullcontext(settings.listen) if settings.shared else reserved(settings.listen) as address:
+        listeners = [_listener(service, state, settings, address) for _ in range(LISTENERS)]
+        await asyncio.gather(*(listener.start() for listener in listeners))
+        serving, not_serving = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
+        for name in ("", SERVICE):
+            await state.set(name, serving)
+        await state.set(PROOF, serving if settings.certificate else not_serving)
+        ready(address)
+        try:
+            await stop.wait()
+            await state.enter_graceful_shutdown()
+        finally:
+            await asyncio.gather(*(listener.stop(DRAIN_SECONDS) for listener in listeners))
+
+
+def _listener(
+    service: ConversationsService, state: health.HealthServicer, settings: Settings, address: str
+) -> grpc.aio.Server:
     server = grpc.aio.server(
         options=[
             ("grpc.max_receive_message_length", settings.deployment.limits.request_bytes),
-            ("grpc.so_reuseport", int(settings.shared)),
+            ("grpc.so_reuseport", 1),
             # Clients ping to keep a quiet stream alive, and are pinged to notice those that are gone. By itself gRPC
             # hangs up on who pings more often than every five minutes, and looks for who is gone every two hours.
             ("grpc.http2.min_ping_interval_without_data_ms", 1000),
@@ -122,22 +141,8 @@ async def _serve(
     )
     reading: Any = ReadingServer(server)  # it has what generated code calls
     conversations_pb2_grpc.add_ConversationsServicer_to_server(service, reading)
-    state = health.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(state, server)
     if settings.reflection:
         reflection.enable_server_reflection((SERVICE, HEALTH, reflection.SERVICE_NAME), server)
-    try:
-        address = bind(server, settings.listen)
-    except AddressUnavailable as error:
-        raise CannotServe(str(error)) from error
-    await server.start()
-    for name in ("", SERVICE):
-        await state.set(name, health_pb2.HealthCheckResponse.SERVING)
-    serving, not_serving = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
-    await state.set(PROOF, serving if settings.certificate else not_serving)
-    ready(address)
-    try:
-        await stop.wait()
-        await state.enter_graceful_shutdown()
-    finally:
-        await server.stop(DRAIN_SECONDS)
+    bind(server, address)
+    return server

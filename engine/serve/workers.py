@@ -5,11 +5,11 @@ They share the store, and with it every conversation. One that dies is started a
 
 import asyncio
 import os
-import socket
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
+
+from charter.engine.serve.address import reserved
 
 LISTENING = "listening on "
 AGAIN_SECONDS = 0.5
@@ -19,7 +19,7 @@ STOP_SECONDS = 30.0
 
 
 class CannotShare(Exception):
-    """The address cannot be had, or a worker does not start."""
+    """A worker does not start."""
 
 
 async def serve_workers(
@@ -27,7 +27,7 @@ async def serve_workers(
 ) -> None:
     """`charter serve` runs with these arguments in `count` processes until `stop` is set, then each has ended.
 
-    `ready` is told the address once every worker takes calls. Raises `CannotShare`.
+    `ready` is told the address once every worker takes calls. Raises `AddressUnavailable` and `CannotShare`.
     """
     with reserved(listen) as address:
         workers = [_Worker([*arguments, "--listen", address, "--shared"]) for _ in range(count)]
@@ -40,26 +40,6 @@ async def serve_workers(
                 ready(address)
             else:
                 starting.cancel()
-
-
-@contextmanager
-def reserved(listen: str) -> Iterator[str]:
-    """The address with the port that was taken; as long as this lasts, only servers that share can have it."""
-    host, _, port = listen.rpartition(":")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    place = (host.strip("[]"), int(port) if port.isdigit() else -1)
-    try:
-        with socket.socket(family) as alone:  # where anybody listens already, this fails
-            alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            alone.bind(place)
-            place = (place[0], alone.getsockname()[1])
-        with socket.socket(family) as shared:
-            shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # past connections of a server that was alone
-            shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            shared.bind(place)
-            yield f"{host}:{place[1]}"
-    except (OSError, OverflowError) as error:
-        raise CannotShare(f"cannot listen on {listen}: {error}") from error
 
 
 class _Worker:

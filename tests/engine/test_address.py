@@ -1,10 +1,11 @@
-"""The address that several workers share."""
+"""The address that the processes of a server, and the listeners of each, share."""
 
 import socket
 
 import pytest
 
-from charter.engine.serve.workers import CannotShare, reserved
+from charter.agents.provider import AddressUnavailable
+from charter.engine.serve.address import reserved
 
 
 def test_an_address_is_had_again_at_once_after_a_server_that_was_alone_hung_up() -> None:
@@ -20,5 +21,6 @@ def test_an_address_is_had_again_at_once_after_a_server_that_was_alone_hung_up()
 def test_an_address_at_which_somebody_listens_is_not_had() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        with pytest.raises(CannotShare, match=f"cannot listen on 127.0.0.1:{port}"), reserved(f"127.0.0.1:{port}"):
+        address = f"127.0.0.1:{port}"
+        with pytest.raises(AddressUnavailable, match=f"cannot listen on {address}"), reserved(address):
             pass
