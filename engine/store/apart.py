@@ -19,7 +19,7 @@ from .commit import Committed
 from .errors import Closed, StoreError, Unusable
 from .group import Outcome
 from .sqlite import SqliteOptions
-from .writer import settle
+from .writer import APART_SECONDS, settle
 
 _LENGTH = struct.Struct("!I")
 
@@ -79,12 +79,14 @@ class Apart:
 
 
 class _Connection(asyncio.Protocol):
-    """The way to the process, and the commits that it has."""
+    """The way to the process. It has one group at a time: what comes meanwhile, and a moment longer, forms the next."""
 
     def __init__(self, opening: Opening, way: socket.socket) -> None:
         self._where = str(opening.path)
         self._waiting: deque[asyncio.Future[Committed]] = deque()
         self._unsent: list[Opening | Sealed] = [opening]
+        self._under_way = 0  # commits that the process has
+        self._not_before = 0.0  # on the loop's clock: when the next group may begin
         self._received = bytearray()
         self._transport: asyncio.Transport | None = None
         self._loop = asyncio.get_running_loop()
@@ -102,6 +104,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, _: Exception | None) -> None:
         ended: StoreError = Unusable(self._where, "the process that writes has ended")
+        self._unsent = []
         self._settle([ended] * len(self._waiting))
         self.lost.set_result(None)
 
@@ -109,8 +112,8 @@ class _Connection(asyncio.Protocol):
         outcome: asyncio.Future[Committed] = self._loop.create_future()
         self._waiting.append(outcome)
         self._unsent.append(sealed)
-        if len(self._unsent) == 1:
-            self._loop.call_soon(self._send)  # with those that come at the same time
+        if len(self._unsent) == 1 and not self._under_way:
+            self._begin()
         return await outcome
 
     async def close(self) -> None:
@@ -120,13 +123,24 @@ class _Connection(asyncio.Protocol):
             transport.write_eof()
             await self.lost
 
+    def _begin(self) -> None:
+        """The next group is sent as soon as it may be, with what comes at the same time."""
+        if self._not_before > self._loop.time():
+            self._loop.call_at(self._not_before, self._send)
+        else:
+            self._loop.call_soon(self._send)
+
     def _send(self) -> None:
         if self._unsent and self._transport is not None:
             self._transport.write(message(self._unsent))
-            self._unsent = []
+            self._unsent, self._under_way = [], len(self._waiting)
+            self._not_before = self._loop.time() + APART_SECONDS if self._under_way > 1 else 0.0
 
     def _settle(self, outcomes: Sequence[Outcome]) -> None:
         settle([(self._waiting.popleft(), outcome) for outcome in outcomes])
+        self._under_way -= len(outcomes)
+        if self._unsent and not self._under_way:
+            self._begin()
 
 
 # --- messages --------------------------------------------------------------------------------------------------------
