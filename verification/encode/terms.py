@@ -341,23 +341,26 @@ def mentioned(graph: Graph, roots: Iterable[Term]) -> list[Term]:
     return sorted(seen)
 
 
-def substituted(graph: Graph, roots: Iterable[Term], made: dict[Term, Term]) -> list[Term]:
-    """The roots with terms replaced by others, simplified. `made` also gets what every other term has become."""
+def substituted(graph: Graph, roots: Iterable[Term], made: dict[Term, Term], among: int = -1) -> list[Term]:
+    """The roots with terms replaced by others, simplified. `made` also gets what every other term has become.
+
+    `among`: bits of `inputs`; terms that mention none of these variables are left as they are.
+    """
     roots = list(roots)
-    todo = list(roots)
+    todo = [root for root in roots if graph.inputs[root] & among]
     while todo:
         term = todo[-1]
         if term in made:
             todo.pop()
             continue
-        missing = [a for a in graph.args[term] if a not in made]
+        missing = [a for a in graph.args[term] if a not in made and graph.inputs[a] & among]
         if missing:
             todo.extend(missing)
             continue
-        args = [made[a] for a in graph.args[term]]
+        args = [made.get(a, a) for a in graph.args[term]]
         made[term] = term if tuple(args) == graph.args[term] else _remade(graph, term, args)
         todo.pop()
-    return [made[root] for root in roots]
+    return [made.get(root, root) for root in roots]
 
 
 def replaced(graph: Graph, roots: Iterable[Term], made: Mapping[Term, Term]) -> set[Term]:

@@ -14,8 +14,10 @@ from charter.dsl.program import (
     STEP_CHECKS,
     TRANSFERRING,
     TURN_OPEN,
+    ActKind,
     EventKind,
     Expr,
+    Leaving,
     Opening,
     Program,
     Read,
@@ -23,6 +25,7 @@ from charter.dsl.program import (
     Role,
     Variable,
     Watch,
+    tried,
 )
 from charter.verification.encode.encoder import Encoder
 from charter.verification.encode.symbols import Symbol, known_of, scalar
@@ -141,7 +144,18 @@ class Machine:
     def _require(self, goals: Iterable[Goal]) -> None:
         self.goals = {goal.name: goal for goal in goals}
         self._owner = {ghost: goal for goal in self.goals.values() for ghost in goal.ghosts}
+        self._like: dict[Term, Term] = {}  # flags that goals remember, by those in whose place they are seen
+        stands: dict[int, Term] = {}
+        for goal in self.goals.values():
+            for n, flag in enumerate(self._plain_flags(goal)):
+                self._like[flag] = stands.setdefault(n, flag)
         self._judged: dict[tuple[str, EventKind], tuple[Term, dict[Variable, list[Term]]]] = {}
+
+    def _plain_flags(self, goal: Goal) -> Iterator[Term]:
+        """Flags that a goal remembers, and nothing is known of."""
+        for flag in self.columns_of(goal.ghosts):
+            if self._above.get(flag) == () and self.encoder.columns[self.graph.name(flag)].below is None:
+                yield flag
 
     # --- exact
 
@@ -154,10 +168,17 @@ class Machine:
         return tuple(column for variable in variables for column in self._columns[variable])
 
     def begins_with(self, goal: Goal) -> tuple[Term, ...]:
-        """The columns that a picture of a goal keeps in any case: where all stands, what it remembers and reads."""
+        """The columns that a picture of a goal keeps in any case: where all stands, what it remembers and reads, and
+        whether a queue that it looks at was tried in the turn, since then it may not leave again."""
         read = {read.variable for watch in goal.watches for read in _reads(watch)}
         whole = (STARTED, OVER, TURN_OPEN, TRANSFERRING)
-        return self.columns_of(v for v in self.encoder.infos if v in read or v in goal.ghosts or v in whole)
+        moments = [watch.moment for watch in goal.watches]
+        escalations = [m for m in moments if isinstance(m, Leaving) and m.kind is ActKind.ESCALATE]
+        queues = {tried(name) for moment in escalations for name in moment.names}
+        return (
+            *self.columns_of(v for v in self.encoder.infos if v in read or v in goal.ghosts or v in whole),
+            *(self._columns[v][0] for v in self.encoder.infos if v in queues),
+        )
 
     def rank(self, column: Term) -> int:
         """How far from the point a column is, as a thing to keep: where all stands, what is open, single calls."""
@@ -268,7 +289,8 @@ class Machine:
 
     def goes(self, kind: EventKind, without: Iterable[str]) -> Term:
         """Whether a step happens, where none of these other goals may be missed."""
-        return self.graph.and_(self.comes(kind), *(self.graph.not_(self.misses(kind, self.goals[n])) for n in without))
+        missed = [self.misses(kind, self.goals[name]) for name in without]
+        return self.graph.and_(self.comes(kind), *map(self.graph.not_, missed)) if missed else self.comes(kind)
 
     def bad(self, kind: EventKind, goal: Goal, without: Iterable[str]) -> Term:
         """Whether a step comes and misses the goal; where it breaks what holds for every policy, nothing is judged."""
@@ -340,18 +362,37 @@ class Machine:
             tuple(Class(bad, {}, tuple(kinds)) for bad, kinds in misses.items()),
         )
 
-    def _seen(self, kind: EventKind, roots: tuple[Term, ...], kept: tuple[Term, ...], exact: bool) -> tuple[Term, ...]:
+    def _seen(self, kind: EventKind, roots: View, kept: tuple[Term, ...], exact: bool) -> View:
+        """The roots through what is kept. Where an event of the kind comes, what follows for all that they leave out is
+        said, too."""
         mentioned = self.graph.inputs_of(roots)
-        near = mentioned & self.graph.inputs_of(kept)
-        key = roots, near, exact
-        if key not in self._views:
-            keeps = [column for column in kept if self.graph.inputs[column] & near]
-            self._views[key] = self._alike.of(roots, keeps, exact=exact)
-        goes, *after = self._views[key]
+        goes, *after = self._view(roots, mentioned & self.graph.inputs_of(kept), exact)
         values = self.coming(kind).values
         far = (column for column in kept if column in values and not self.graph.inputs[column] & mentioned)
         said = (column if values[column] else self.graph.not_(column) for column in far)
         return self.graph.and_(goes, *said), *after
+
+    def _view(self, roots: View, near: int, exact: bool) -> View:
+        """What is left of the roots where these columns are kept. Roots that differ in nothing but which goal remembers
+        something are looked at once."""
+        key = roots, near, exact
+        if key not in self._views:
+            self._views[key] = self._as_another(roots, near, exact) or self._alike.of(
+                roots, self.graph.named_by(near), exact=exact
+            )
+        return self._views[key]
+
+    def _as_another(self, roots: View, near: int, exact: bool) -> View | None:
+        """The view, had an earlier goal remembered what this one does; None where there is none."""
+        graph = self.graph
+        like = {flag: self._like.get(flag, flag) for flag in graph.named_by(near)}
+        own = {flag: other for flag, other in like.items() if flag != other}
+        back = {other: flag for flag, other in own.items()}
+        if len(back) < max(1, len(own)) or graph.inputs_of(roots) & graph.inputs_of(back):
+            return None
+        others = tuple(substituted(graph, roots, own, graph.inputs_of(own)))
+        view = self._view(others, graph.inputs_of(others) & graph.inputs_of(like.values()), exact)
+        return tuple(substituted(graph, view, back, graph.inputs_of(back)))
 
     def _judge(self, goal: Goal, kind: EventKind) -> tuple[Term, dict[Variable, list[Term]]]:
         if (goal.name, kind) not in self._judged:

@@ -1,6 +1,7 @@
 """From a program to verdicts: what holds for every policy, then each requirement, in processes that can be killed."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -9,7 +10,7 @@ from itertools import chain
 from math import inf
 from typing import TypeVar
 
-from charter.dsl.program import STEP_CHECKS, Event, EventKind, Program, Requirement
+from charter.dsl.program import STEP_CHECKS, Event, EventKind, Moment, Program, Requirement
 from charter.verification.encode.encoder import Encoder
 from charter.verification.encode.smt import Codes, codes_of
 from charter.verification.prove.books import NOTHING, books
@@ -20,7 +21,7 @@ from charter.verification.prove.facts import Facts
 from charter.verification.prove.guide import Guide
 from charter.verification.prove.inductive import Looked
 from charter.verification.prove.invariants import of_facts
-from charter.verification.prove.machine import Machine, goal_of, goals_of
+from charter.verification.prove.machine import Goal, Machine, goal_of, goals_of
 from charter.verification.prove.played import Breaks, breaks
 from charter.verification.prove.pursue import Budget, Holds, Missed, Pursued, Undecided
 from charter.verification.prove.recall import Recall
@@ -29,6 +30,8 @@ from charter.verification.prove.trigger import occasions, with_probe
 from charter.verification.prove.verdicts import Invariant, Proved, Refuted, Result, Unknown, Vacuous, Verdict
 from charter.verification.prove.witnesses import Met, witnesses
 from charter.verification.workers import Failed, Limits, beside, worked
+
+MANY = 4
 
 _A = TypeVar("_A")
 
@@ -103,10 +106,22 @@ def subject_of(program: Program, settings: Settings) -> Subject:
             spread = partial(_spread, limits=settings.limits)
             facts = replace(facts, clauses=books(encoder, facts, codes_of(program), settings.budget.path, spread))
         machine = Machine(encoder, goals_of(program), facts)
-        machine.picture(NOTHING, machine.begins_with(NOTHING), ())  # every goal begins with it
+        for goal in (NOTHING, *_typical(machine)):
+            machine.picture(goal, machine.begins_with(goal), ())
         met = playing()
     come_across = Met() if isinstance(met, Failed) else met
     return Subject(program, facts, machine, codes_of(program), settings.budget, Recall(settings.cache), come_across)
+
+
+def _typical(machine: Machine) -> Iterator[Goal]:
+    """Goals of which many others look at the same moments, but for some of their own: much of how all of them begin is
+    then worked out."""
+    moments = {goal: frozenset(watch.moment for watch in goal.watches) for goal in machine.goals.values()}
+    often = Counter(chain.from_iterable(moments.values()))
+    alike: dict[frozenset[Moment], list[Goal]] = {}
+    for goal, looked_at in moments.items():
+        alike.setdefault(frozenset(moment for moment in looked_at if often[moment] > 1), []).append(goal)
+    return (goals[0] for goals in alike.values() if len(goals) >= MANY)
 
 
 def _spread(pieces: Sequence[Callable[[], Looked]], limits: Limits) -> Iterator[Looked]:
