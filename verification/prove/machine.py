@@ -169,16 +169,15 @@ class Machine:
 
     def begins_with(self, goal: Goal) -> tuple[Term, ...]:
         """The columns that a picture of a goal keeps in any case: where all stands, what it remembers and reads, and
-        whether a queue that it looks at was tried in the turn, since then it may not leave again."""
+        flags that say whether a queue that it looks at was tried in the turn, since then it may not leave again."""
         read = {read.variable for watch in goal.watches for read in _reads(watch)}
         whole = (STARTED, OVER, TURN_OPEN, TRANSFERRING)
-        moments = [watch.moment for watch in goal.watches]
+        columns = self.columns_of(v for v in self.encoder.infos if v in read or v in goal.ghosts or v in whole)
+        moments = {watch.moment for watch in goal.watches}
         escalations = [m for m in moments if isinstance(m, Leaving) and m.kind is ActKind.ESCALATE]
         queues = {tried(name) for moment in escalations for name in moment.names}
-        return (
-            *self.columns_of(v for v in self.encoder.infos if v in read or v in goal.ghosts or v in whole),
-            *(self._columns[v][0] for v in self.encoder.infos if v in queues),
-        )
+        first = (self._columns[v][0] for v in self.encoder.infos if v in queues)
+        return (*columns, *(column for column in first if self.graph.sort[column] is Sort.BOOL))
 
     def rank(self, column: Term) -> int:
         """How far from the point a column is, as a thing to keep: where all stands, what is open, single calls."""
