@@ -144,7 +144,7 @@ class Machine:
     def _require(self, goals: Iterable[Goal]) -> None:
         self.goals = {goal.name: goal for goal in goals}
         self._owner = {ghost: goal for goal in self.goals.values() for ghost in goal.ghosts}
-        self._like: dict[Term, Term] = {}  # flags that goals remember, by those in whose place they are seen
+        self._like: dict[Term, Term] = {}  # the flags of goals, and those of the first goals that they are seen as
         stands: dict[int, Term] = {}
         for goal in self.goals.values():
             for n, flag in enumerate(self._plain_flags(goal)):
@@ -382,12 +382,12 @@ class Machine:
         return self._views[key]
 
     def _as_another(self, roots: View, near: int, exact: bool) -> View | None:
-        """The view, had an earlier goal remembered what this one does; None where there is none."""
+        """The view, had another goal remembered what this one does; None where there is none, or both are about."""
         graph = self.graph
         like = {flag: self._like.get(flag, flag) for flag in graph.named_by(near)}
         own = {flag: other for flag, other in like.items() if flag != other}
         back = {other: flag for flag, other in own.items()}
-        if len(back) < max(1, len(own)) or graph.inputs_of(roots) & graph.inputs_of(back):
+        if not own or len(back) < len(own) or graph.inputs_of(roots) & graph.inputs_of(back):
             return None
         others = tuple(substituted(graph, roots, own, graph.inputs_of(own)))
         view = self._view(others, graph.inputs_of(others) & graph.inputs_of(like.values()), exact)

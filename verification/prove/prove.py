@@ -32,6 +32,7 @@ from charter.verification.prove.witnesses import Met, witnesses
 from charter.verification.workers import Failed, Limits, beside, worked
 
 MANY = 4
+"""Goals that look at the same moments, from which on one of them is pictured beforehand."""
 
 _A = TypeVar("_A")
 
@@ -106,7 +107,7 @@ def subject_of(program: Program, settings: Settings) -> Subject:
             spread = partial(_spread, limits=settings.limits)
             facts = replace(facts, clauses=books(encoder, facts, codes_of(program), settings.budget.path, spread))
         machine = Machine(encoder, goals_of(program), facts)
-        for goal in (NOTHING, *_typical(machine)):
+        for goal in (NOTHING, *_typical(machine)):  # what all the others begin with
             machine.picture(goal, machine.begins_with(goal), ())
         met = playing()
     come_across = Met() if isinstance(met, Failed) else met
@@ -114,14 +115,13 @@ def subject_of(program: Program, settings: Settings) -> Subject:
 
 
 def _typical(machine: Machine) -> Iterator[Goal]:
-    """Goals of which many others look at the same moments, but for some of their own: much of how all of them begin is
-    then worked out."""
+    """One goal of each many that look at the same moments, besides some of their own."""
     moments = {goal: frozenset(watch.moment for watch in goal.watches) for goal in machine.goals.values()}
     often = Counter(chain.from_iterable(moments.values()))
     alike: dict[frozenset[Moment], list[Goal]] = {}
     for goal, looked_at in moments.items():
         alike.setdefault(frozenset(moment for moment in looked_at if often[moment] > 1), []).append(goal)
-    return (goals[0] for goals in alike.values() if len(goals) >= MANY)
+    return (goals[0] for shared, goals in alike.items() if shared and len(goals) >= MANY)
 
 
 def _spread(pieces: Sequence[Callable[[], Looked]], limits: Limits) -> Iterator[Looked]:
