@@ -152,7 +152,7 @@ class Machine:
         self._judged: dict[tuple[str, EventKind], tuple[Term, dict[Variable, list[Term]]]] = {}
 
     def _plain_flags(self, goal: Goal) -> Iterator[Term]:
-        """Flags that a goal remembers, and nothing is known of."""
+        """Flags that a goal remembers, of which nothing else is known."""
         for flag in self.columns_of(goal.ghosts):
             if self._above.get(flag) == () and self.encoder.columns[self.graph.name(flag)].below is None:
                 yield flag
