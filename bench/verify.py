@@ -36,6 +36,7 @@ from charter.verification.prove.cache import Cache
 from charter.verification.prove.facts import Facts
 from charter.verification.prove.horn import clauses
 from charter.verification.prove.machine import Machine, goals_of
+from charter.verification.prove.pictures import pictured
 from charter.verification.prove.prove import Settings, proved, subject_of
 from charter.verification.prove.solver import Unclear, reaches
 from charter.verification.prove.standing import Standing
@@ -150,7 +151,7 @@ def _peers(program: Program, lost: Sequence[tuple[str, str]]) -> dict[str, dict[
 
     def work(task: tuple[str, str]) -> float | str:
         form, peer = task
-        picture = machine.picture(machine.goals[names[form]], kept, (), exact=True)
+        picture = pictured(machine, machine.goals[names[form]], kept, (), exact=True)
         rules = clauses(machine, picture, codes, TRUE)
         began = time.process_time()
         why = PEERS[peer](rules)

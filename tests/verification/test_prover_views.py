@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from charter.dsl.load import Loaded, load
-from charter.verification.prove.machine import Machine, Picture
+from charter.verification.prove.machine import Machine
+from charter.verification.prove.pictures import Picture, pictured
 from charter.verification.prove.prove import Settings, subject_of
 
 ROOT = Path(__file__).parents[2]
@@ -21,7 +22,7 @@ def test_goals_see_the_same_when_others_have_looked_before(path: Path) -> None:
     for goal in subject.machine.goals.values():
         alone = subject.machine.supposing(subject.facts.clauses).requiring([goal])
         kept = alone.begins_with(goal)
-        first, later = (machine.picture(goal, kept, ()) for machine in (alone, subject.machine))
+        first, later = (pictured(machine, goal, kept, ()) for machine in (alone, subject.machine))
         assert list(seen(alone, first)) == list(seen(subject.machine, later))
 
 

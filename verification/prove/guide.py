@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from charter.dsl.program import EventKind
 from charter.verification.encode.smt import Codes
 from charter.verification.encode.terms import TRUE, Term
-from charter.verification.prove.machine import Class, Goal, Machine
+from charter.verification.prove.machine import Goal, Machine
 from charter.verification.prove.paths import columns_along
+from charter.verification.prove.pictures import Class
 from charter.verification.prove.solver import Cases, Sat, Unsat
 from charter.verification.prove.unroll import Unrolled
 

@@ -14,8 +14,9 @@ from charter.dsl.session import failure
 from charter.verification.encode.smt import Codes, sort_of, value
 from charter.verification.encode.terms import Term
 from charter.verification.prove.conversation import Replayed, replayed
-from charter.verification.prove.machine import Goal, Machine, Picture
+from charter.verification.prove.machine import Goal, Machine
 from charter.verification.prove.paths import Exhausted, shortest
+from charter.verification.prove.pictures import Picture, pictured
 from charter.verification.prove.pursue import Holds, Missed, Pursued, Undecided
 from charter.verification.prove.solver import Cases, Unsat, condition
 from charter.verification.prove.unroll import Unrolled, at
@@ -55,7 +56,7 @@ def confirmed(
         case Holds(invariant):
             kept = columns or machine.begins_with(goal)
             for exact in (False, True):  # as it may have been found
-                picture = machine.picture(goal, kept, hint.without, exact=exact)
+                picture = pictured(machine, goal, kept, hint.without, exact=exact)
                 if not picture.misses if not columns else _inductive(machine, picture, invariant, codes, budget):
                     return hint
             return None
@@ -91,7 +92,7 @@ def _is_shortest(
     machine: Machine, goal: Goal, kept: tuple[Term, ...], hint: Conversation, codes: Codes, budget: int
 ) -> bool:
     length = len(hint.events)
-    picture = machine.picture(goal, kept, hint.without)
+    picture = pictured(machine, goal, kept, hint.without)
     return length == 1 or isinstance(
         shortest(machine, picture, codes, least=1, most=length - 1, budget=budget), Exhausted
     )

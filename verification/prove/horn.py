@@ -3,7 +3,8 @@
 from charter.verification.encode.smt import Codes, definitions, sort_of
 from charter.verification.encode.terms import Graph, Op, Term, mentioned
 from charter.verification.prove.localise import INPUT
-from charter.verification.prove.machine import Machine, Picture
+from charter.verification.prove.machine import Machine
+from charter.verification.prove.pictures import Picture
 
 
 def clauses(machine: Machine, picture: Picture, codes: Codes, lemma: Term) -> str:

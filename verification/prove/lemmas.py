@@ -10,7 +10,8 @@ from itertools import combinations
 from charter.verification.encode.smt import Codes, sort_of
 from charter.verification.encode.terms import TRUE, Sort, Term
 from charter.verification.prove.facts import Clause, clause_term
-from charter.verification.prove.machine import Machine, Picture
+from charter.verification.prove.machine import Machine
+from charter.verification.prove.pictures import Picture
 from charter.verification.prove.solver import Cases, Sat, Unsat
 from charter.verification.prove.unroll import Unrolled, at
 

@@ -27,6 +27,17 @@ class Views:
         self._columns = columns
         self._made: dict[tuple[object, ...], View] = {}
         self._looks: dict[Term, tuple[object, Term | None]] = {}
+        self._shared: dict[tuple[View, int, bool], View] = {}
+
+    def shared(self, roots: View, near: int, like: Mapping[Term, Term], *, exact: bool) -> View:
+        """As `of`, where these inputs are kept: roots that differ only in flags that stand for each other, by `like`,
+        are looked at once."""
+        key = roots, near, exact
+        if key not in self._shared:
+            self._shared[key] = self._as_another(roots, near, like, exact=exact) or self.of(
+                roots, self._graph.named_by(near), exact=exact
+            )
+        return self._shared[key]
 
     def of(self, roots: View, kept: Iterable[Term], *, exact: bool) -> View:
         """The roots with everything that is not kept replaced by anonymous inputs; what was possible still is.
@@ -39,6 +50,18 @@ class Views:
         if alike not in self._made:
             self._made[alike] = self._anonymous(roots, keeps) if exact else self._simple(roots, keeps)
         return self._made[alike]
+
+    def _as_another(self, roots: View, near: int, like: Mapping[Term, Term], *, exact: bool) -> View | None:
+        """The view, seen with the flags that stand for its own; None where there are none, or both are about."""
+        graph = self._graph
+        stands = {flag: like.get(flag, flag) for flag in graph.named_by(near)}
+        own = {flag: other for flag, other in stands.items() if flag != other}
+        back = {other: flag for flag, other in own.items()}
+        if not own or len(back) < len(own) or graph.inputs_of(roots) & graph.inputs_of(back):
+            return None
+        others = tuple(substituted(graph, roots, own, graph.inputs_of(own)))
+        view = self.shared(others, graph.inputs_of(others) & graph.inputs_of(stands.values()), like, exact=exact)
+        return tuple(substituted(graph, view, back, graph.inputs_of(back)))
 
     def _simple(self, roots: View, kept: frozenset[Term]) -> View:
         """Said more simply; more roots are alike once inputs that are used once are one."""

@@ -1,10 +1,9 @@
-"""A goal as a machine: which columns of the state it keeps, and every kind of event seen through them.
+"""The exact steps of a program as columns, and which of them miss a goal.
 
-A goal is missed by a step. What the step leads to, and whether it misses the goal, are looked at apart: a path ends
-where the goal is missed.
+What a step leads to, and whether it misses the goal, are looked at apart: a path ends where the goal is missed.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, fields
 
@@ -32,7 +31,7 @@ from charter.verification.encode.symbols import Symbol, known_of, scalar
 from charter.verification.encode.terms import FALSE, TRUE, Graph, Sort, Term, replaced, substituted
 from charter.verification.prove.coming import Coming, coming, open_turn
 from charter.verification.prove.facts import Clause, Facts, Known
-from charter.verification.prove.localise import View, Views
+from charter.verification.prove.localise import Views
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,24 +44,6 @@ class Goal:
     ghosts: tuple[Variable, ...] = ()
     case: tuple[EventKind, int] | None = None
     asked: tuple[tuple[EventKind, Term], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Class:
-    """Kinds of events that look alike. `goes`: the step happens; `after`: the kept columns that change, after it."""
-
-    goes: Term
-    after: Mapping[Term, Term]
-    kinds: tuple[EventKind, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A goal's machine through its kept columns: what steps do, and what misses the goal (`after` is empty there)."""
-
-    kept: tuple[Term, ...]
-    steps: tuple[Class, ...]
-    misses: tuple[Class, ...]
 
 
 def goals_of(program: Program) -> tuple[Goal, ...]:
@@ -89,7 +70,7 @@ def _reads(node: object) -> Iterator[Read]:
 
 
 class Machine:
-    """The exact steps of a program as columns, and pictures of them; or its steps on some `kinds` of events only."""
+    """The steps of a program on all kinds of events, or on some `kinds` only, and the goals that they may miss."""
 
     def __init__(
         self, encoder: Encoder, goals: Iterable[Goal], facts: Facts, kinds: Iterable[EventKind] | None = None
@@ -136,19 +117,18 @@ class Machine:
         awaited = self._without_never(self.encoder.awaited)
         self._open_turn = open_turn(self.graph, awaited, self._known, turn, frozenset(here))
         self._always: dict[tuple[Term, ...], Term] = {}
-        self._views: dict[tuple[View, int, bool], View] = {}
-        self._alike = Views(self.graph, self.encoder.columns)
+        self.views = Views(self.graph, self.encoder.columns)
         self._comes: dict[EventKind, Coming] = {}
         self._after: dict[tuple[EventKind, Variable], list[Term]] = {}
 
     def _require(self, goals: Iterable[Goal]) -> None:
         self.goals = {goal.name: goal for goal in goals}
         self._owner = {ghost: goal for goal in self.goals.values() for ghost in goal.ghosts}
-        self._like: dict[Term, Term] = {}  # the flags of goals, and those of the first goals that they are seen as
+        self.like: dict[Term, Term] = {}  # the flags of goals, and those of the first goals that they are seen as
         stands: dict[int, Term] = {}
         for goal in self.goals.values():
             for n, flag in enumerate(self._plain_flags(goal)):
-                self._like[flag] = stands.setdefault(n, flag)
+                self.like[flag] = stands.setdefault(n, flag)
         self._judged: dict[tuple[str, EventKind], tuple[Term, dict[Variable, list[Term]]]] = {}
 
     def _plain_flags(self, goal: Goal) -> Iterator[Term]:
@@ -156,8 +136,6 @@ class Machine:
         for flag in self.columns_of(goal.ghosts):
             if self._above.get(flag) == () and self.encoder.columns[self.graph.name(flag)].below is None:
                 yield flag
-
-    # --- exact
 
     def mentioned(self, terms: Iterable[Term]) -> tuple[Term, ...]:
         """The columns of the state that terms mention."""
@@ -329,69 +307,6 @@ class Machine:
     def _known_at(self, kind: EventKind, term: Term) -> Term:
         """The term where an event of the kind comes."""
         return self.coming(kind).simplified(self.graph, self._without_never(term))
-
-    # --- pictures
-
-    def picture(self, goal: Goal, kept: Sequence[Term], without: Iterable[str], exact: bool = False) -> Picture:
-        """The machine through these columns; `exact`: with all else as it is, though of any value before each step."""
-        kept, without = tuple(kept), tuple(without)
-        steps: dict[tuple[tuple[Term, ...], tuple[Term, ...]], list[EventKind]] = {}
-        misses: dict[Term, list[EventKind]] = {}
-        for kind in self.kinds:
-            after = {column: self.after(kind, column) for column in kept}
-            changed = tuple(column for column in kept if after[column] != column)
-            if changed:
-                roots = (self.goes(kind, without), *(after[column] for column in changed))
-                view = self._seen(kind, roots, kept, exact)
-                if view[0] != FALSE and view[1:] != changed:
-                    steps.setdefault((changed, view), []).append(kind)
-            bad = self.bad(kind, goal, without)
-            if bad != FALSE:
-                view = self._seen(kind, (bad,), kept, exact)
-                if view[0] != FALSE:
-                    misses.setdefault(view[0], []).append(kind)
-        # Paths tend to take the last that will do, and one of few kinds is followed sooner.
-        fewest_last = sorted(steps.items(), key=lambda each: -len(each[1]))
-        return Picture(
-            kept,
-            tuple(
-                Class(goes, dict(zip(changed, after, strict=True)), tuple(kinds))
-                for (changed, (goes, *after)), kinds in fewest_last
-            ),
-            tuple(Class(bad, {}, tuple(kinds)) for bad, kinds in misses.items()),
-        )
-
-    def _seen(self, kind: EventKind, roots: View, kept: tuple[Term, ...], exact: bool) -> View:
-        """The roots through what is kept. Where an event of the kind comes, what follows for all that they leave out is
-        said, too."""
-        mentioned = self.graph.inputs_of(roots)
-        goes, *after = self._view(roots, mentioned & self.graph.inputs_of(kept), exact)
-        values = self.coming(kind).values
-        far = (column for column in kept if column in values and not self.graph.inputs[column] & mentioned)
-        said = (column if values[column] else self.graph.not_(column) for column in far)
-        return self.graph.and_(goes, *said), *after
-
-    def _view(self, roots: View, near: int, exact: bool) -> View:
-        """What is left of the roots where these columns are kept. Roots that differ in nothing but which goal remembers
-        something are looked at once."""
-        key = roots, near, exact
-        if key not in self._views:
-            self._views[key] = self._as_another(roots, near, exact) or self._alike.of(
-                roots, self.graph.named_by(near), exact=exact
-            )
-        return self._views[key]
-
-    def _as_another(self, roots: View, near: int, exact: bool) -> View | None:
-        """The view, had another goal remembered what this one does; None where there is none, or both are about."""
-        graph = self.graph
-        like = {flag: self._like.get(flag, flag) for flag in graph.named_by(near)}
-        own = {flag: other for flag, other in like.items() if flag != other}
-        back = {other: flag for flag, other in own.items()}
-        if not own or len(back) < len(own) or graph.inputs_of(roots) & graph.inputs_of(back):
-            return None
-        others = tuple(substituted(graph, roots, own, graph.inputs_of(own)))
-        view = self._view(others, graph.inputs_of(others) & graph.inputs_of(like.values()), exact)
-        return tuple(substituted(graph, view, back, graph.inputs_of(back)))
 
     def _judge(self, goal: Goal, kind: EventKind) -> tuple[Term, dict[Variable, list[Term]]]:
         if (goal.name, kind) not in self._judged:

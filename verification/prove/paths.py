@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from charter.dsl.program import EventKind
 from charter.verification.encode.smt import Codes
 from charter.verification.encode.terms import Scalar, Term
-from charter.verification.prove.machine import Class, Goal, Machine, Picture
+from charter.verification.prove.machine import Goal, Machine
+from charter.verification.prove.pictures import Class, Picture
 from charter.verification.prove.solver import Answer, Cases, Sat, Unclear
 from charter.verification.prove.unroll import Unrolled
 

@@ -22,6 +22,7 @@ from charter.verification.prove.guide import Guide
 from charter.verification.prove.inductive import Looked
 from charter.verification.prove.invariants import of_facts
 from charter.verification.prove.machine import Goal, Machine, goal_of, goals_of
+from charter.verification.prove.pictures import pictured
 from charter.verification.prove.played import Breaks, breaks
 from charter.verification.prove.pursue import Budget, Holds, Missed, Pursued, Undecided
 from charter.verification.prove.recall import Recall
@@ -108,7 +109,7 @@ def subject_of(program: Program, settings: Settings) -> Subject:
             facts = replace(facts, clauses=books(encoder, facts, codes_of(program), settings.budget.path, spread))
         machine = Machine(encoder, goals_of(program), facts)
         for goal in (NOTHING, *_typical(machine)):  # what all the others begin with
-            machine.picture(goal, machine.begins_with(goal), ())
+            pictured(machine, goal, machine.begins_with(goal), ())
         met = playing()
     come_across = Met() if isinstance(met, Failed) else met
     return Subject(program, facts, machine, codes_of(program), settings.budget, Recall(settings.cache), come_across)

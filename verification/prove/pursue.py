@@ -17,6 +17,7 @@ from charter.verification.prove.horn import clauses
 from charter.verification.prove.lemmas import lemmas, suffices
 from charter.verification.prove.machine import Goal, Machine
 from charter.verification.prove.paths import Blocked, Exhausted, Path, Walk, followed, shortest
+from charter.verification.prove.pictures import pictured
 from charter.verification.prove.solver import Safe, Unclear, Unsafe, reaches
 from charter.verification.prove.unroll import at
 
@@ -105,7 +106,7 @@ class _Pursuit:
     def _round(self) -> Pursued | None:
         """A verdict, or None where the picture has become finer."""
         machine, budget = self.machine, self.budget
-        picture = machine.picture(self.goal, self.kept, self.without, exact=self.exact)
+        picture = pictured(machine, self.goal, self.kept, self.without, exact=self.exact)
         if not picture.misses:
             return Holds("true", (), self.without)
         eager = min(self.least + self.eager, budget.length)

@@ -6,7 +6,8 @@ from charter.verification.encode.smt import Codes, definitions, sort_of
 from charter.verification.encode.symbols import known_of
 from charter.verification.encode.terms import Graph, Op, Term, mentioned
 from charter.verification.prove.horn import variable
-from charter.verification.prove.machine import Class, Machine
+from charter.verification.prove.machine import Machine
+from charter.verification.prove.pictures import Class
 
 
 class Unrolled:
