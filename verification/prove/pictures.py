@@ -35,7 +35,7 @@ def pictured(
 ) -> Picture:
     """The machine through these columns; `exact`: with all else as it is, though of any value before each step."""
     kept, without = tuple(kept), tuple(without)
-    steps: dict[tuple[tuple[Term, ...], tuple[Term, ...]], list[EventKind]] = {}
+    steps: dict[tuple[tuple[Term, ...], View], list[EventKind]] = {}
     misses: dict[Term, list[EventKind]] = {}
     for kind in machine.kinds:
         after = {column: machine.after(kind, column) for column in kept}
