@@ -23,16 +23,11 @@ def reserved(listen: str) -> Iterator[str]:
 
 
 def _held(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with ExitStack() as closing:
-        alone = closing.enter_context(socket.socket(family))  # where anybody listens already, this fails
-        alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # past connections of a server that was alone
-        alone.bind((host, port))
-        port = alone.getsockname()[1]
-    with ExitStack() as closing:
-        shared = closing.enter_context(socket.socket(family))
-        shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        shared.bind((host, port))
+        held = closing.enter_context(socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET))
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # past connections of a server that was alone
+        held.bind((host, port))  # where anybody else has it, this fails
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)  # nobody else has it from now on
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # but who shares
         closing.pop_all()
-    return shared
+    return held

@@ -24,3 +24,16 @@ def test_an_address_at_which_somebody_listens_is_not_had() -> None:
         address = f"127.0.0.1:{port}"
         with pytest.raises(AddressUnavailable, match=f"cannot listen on {address}"), reserved(address):
             pass
+
+
+def test_an_address_that_is_had_is_not_had_again_before_anybody_listens() -> None:
+    with reserved("127.0.0.1:0") as address, pytest.raises(AddressUnavailable), reserved(address):
+        pass
+
+
+def test_who_shares_can_listen_at_an_address_that_is_had() -> None:
+    with reserved("127.0.0.1:0") as address:
+        port = int(address.rpartition(":")[2])
+        one, two = (socket.create_server(("127.0.0.1", port), reuse_port=True) for _ in range(2))
+        with one, two:
+            assert one.getsockname() == two.getsockname()
