@@ -26,6 +26,7 @@ from typing import TypeAlias
 import grpc.aio
 from served import LISTENING, POLICY, child, connected, cpu, machine, served
 
+from charter.agents.event_loop import run
 from charter.engine.store import Key, open_store
 from charter.engine.store.conformance import a_turn
 from charter.v1 import conversations_pb2 as pb
@@ -220,4 +221,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(echo(sys.argv[2]) if sys.argv[1:2] == ["echo"] else main())
+    run(echo(sys.argv[2]) if sys.argv[1:2] == ["echo"] else main())

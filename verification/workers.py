@@ -64,6 +64,17 @@ def worked(tasks: Sequence[_T], work: Callable[[_T], _R], limits: Limits) -> Ite
             each.process.kill()
 
 
+def worked_in_order(tasks: Sequence[_T], work: Callable[[_T], _R], limits: Limits) -> Iterator[_R | Failed]:
+    """The same without the tasks, in their order."""
+    answers = worked(range(len(tasks)), lambda i: work(tasks[i]), limits)
+    early: dict[int, _R | Failed] = {}
+    for i in range(len(tasks)):
+        while i not in early:
+            done, answer = next(answers)
+            early[done] = answer
+        yield early.pop(i)
+
+
 @contextlib.contextmanager
 def beside(work: Callable[[], _R], limits: Limits) -> Iterator[Callable[[], _R | Failed]]:
     """What `work` makes is there when it is asked for; until then this process does something else."""
@@ -121,6 +132,7 @@ def _answer(end: Connection, each: _Running[_T], ready: bool, limits: Limits) ->
 
 
 def _child(end: Connection, work: Callable[[], object], megabytes: int) -> None:
+    multiprocessing.current_process().daemon = False  # it may spread its own work, which ends when it does
     gc.freeze()  # what the parent holds is not for its children to clean up: its threads are not here
     threading.Thread(target=_follow_parent, daemon=True).start()
     with contextlib.suppress(ValueError, OSError):  # where the system knows no such limit

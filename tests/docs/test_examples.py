@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from charter.dsl.load import Loaded, Rejected, load_text
+from charter.dsl.load import Loaded, Rejected, load, load_text
+from charter.dsl.program import STEP_CHECKS
 from charter.dsl.rehearse import rehearse
 from charter.dsl.syntax.tree import Form, Whenever
 from charter.verification.prove.prove import Settings, prove
@@ -44,6 +45,17 @@ def test_an_example_loads_and_its_tests_pass(where: str, text: str) -> None:
     for scenario in loaded.scenarios:
         failures = rehearse(loaded.program, scenario).failures
         assert not failures, f"{where}: {scenario.title}: {[f.message for f in failures]}"
+
+
+def test_what_is_said_of_card_support_is_so() -> None:
+    folder = ROOT / "rules" / "card_support"
+    loaded = load(folder)
+    assert isinstance(loaded, Loaded)
+    rules, requirements = len(loaded.program.rules), len(loaded.program.requirements)
+    front, own = (" ".join((place / "README.md").read_text(encoding="utf-8").split()) for place in (ROOT, folder))
+    assert f"has {rules} rules and {requirements} requirements" in front
+    assert f"what the policy requires, {requirements} requirements and {len(STEP_CHECKS)} checks" in front
+    assert f"{rules} rules, {requirements} requirements, {len(loaded.scenarios)} tests" in own
 
 
 STATED = re.compile(r"^require (\w+) .*# (proved|refuted|vacuous|unknown)$", re.MULTILINE)

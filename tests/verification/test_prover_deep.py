@@ -1,12 +1,21 @@
 """Every rule fires or is dead, and what agents could do if a guard were not there."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from click.testing import CliRunner, Result
 from jsonschema import Draft202012Validator
 
+from charter.dsl.load import Loaded, load_text
+from charter.verification.explain.deep_report import Deep, deep_json, deep_text
+from charter.verification.explain.misbehaviour import misbehaviours
+from charter.verification.explain.why import why
+from charter.verification.prove.prove import Settings, proved, subject_of
+from charter.verification.prove.pursue import Budget
+from charter.verification.prove.standing import Standing
 from charter.verification.show.commands import verify_command
+from charter.verification.workers import Limits
 
 ROOT = Path(__file__).parent.parent.parent
 TEXT = (ROOT / "tests" / "corpus" / "good" / "whole" / "seven_rules.charter").read_text(encoding="utf-8")
@@ -57,6 +66,26 @@ def test_every_rule_has_a_conversation_and_what_agents_could_do_is_shown(tmp_pat
     assert (could["agent"], could["requirement"]) == ("classify", "no excluded acts")
     assert (could["rule"], could["without"]) == ("lost", "its intent == lost_card")
     assert could["conversation"][-1] == "classify suggests intent: human, confidence: 0.6"
+
+
+def test_what_is_not_decided_of_agents_is_said() -> None:
+    loaded = load_text(TEXT)
+    assert isinstance(loaded, Loaded)
+    subject = subject_of(loaded.program, Settings())
+    results = list(proved(subject, Limits()))
+    little = Standing.after(replace(subject, budget=Budget(invariant=1, path=1, walk=1)), results)
+    could = tuple(misbehaviours(loaded, why(loaded, subject, results, None), little, Limits()))
+    deep = Deep((), True, could)
+    assert "unknown  whether classify could break answered if rule lost did not ask for `its intent == lost_card`" in (
+        line.partition("  seven_rules")[0].partition("  policy")[0] for line in deep_text(loaded.program, deep)
+    )
+    report = deep_json(loaded.program, deep)["misbehaviour"]
+    assert {each["requirement"]: "why" in each for each in report} == {
+        "no excluded acts": False,  # what is not decided is played
+        "lost_card_to_the_desk": True,
+        "answered": True,
+        "human_wanted": True,
+    }
 
 
 def test_a_rule_that_cannot_fire_is_dead_and_fails(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from charter.verification.workers import Failed, Limits, beside, worked
+from charter.verification.workers import Failed, Limits, beside, worked, worked_in_order
 
 
 def work(task: str) -> str:
@@ -36,6 +36,32 @@ def test_whatever_one_piece_of_work_does_the_others_finish() -> None:
         "grow": "out of memory",
         "raise": "internal error: ValueError: no such thing",
     }
+
+
+def test_answers_can_come_in_the_order_of_the_tasks() -> None:
+    tasks = ["hang", "one", "raise", "two"]
+    late, one, raised, two = worked_in_order(tasks, work, Limits(jobs=2, seconds=1))
+    assert isinstance(late, Failed)
+    assert isinstance(raised, Failed)
+    assert (one, two) == ("ONE", "TWO")
+
+
+def spread(task: str) -> dict[str, str | Failed]:
+    return dict(worked(("one", task), work, Limits()))
+
+
+def test_work_may_be_spread_further() -> None:
+    assert dict(worked(("two",), spread, Limits())) == {"two": {"one": "ONE", "two": "TWO"}}
+
+
+def test_work_that_is_spread_further_ends_with_what_spread_it() -> None:
+    here, there = multiprocessing.Pipe(duplex=False)  # those who work hold `there` too
+    ((_, answer),) = worked(("hang",), spread, Limits(seconds=1))
+    there.close()
+    assert isinstance(answer, Failed)
+    assert here.poll(30)
+    with pytest.raises(EOFError):
+        here.recv()
 
 
 @pytest.mark.parametrize(

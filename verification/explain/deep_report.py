@@ -10,6 +10,7 @@ from charter.verification.explain.deep import Dead, Fires, Life, Unclear, caller
 from charter.verification.explain.misbehaviour import Misbehaviour, misbehaviours
 from charter.verification.explain.why import Why
 from charter.verification.prove.standing import Standing
+from charter.verification.prove.verdicts import Refuted, Unknown
 from charter.verification.show.report import FAILS, HOLDS, UNDECIDED
 from charter.verification.show.transcript import said
 from charter.verification.workers import Limits
@@ -44,11 +45,13 @@ def deep_text(program: Program, deep: Deep) -> Iterator[str]:
                 yield f"unknown  {where}: {why}"
     yield "the caller can always hang up" if deep.moves else "there may be a state in which nothing can happen"
     for each in deep.misbehaviours:
-        yield (
-            f"{each.agent} could break {each.requirement} if rule {each.part.rule} did not ask for `{each.part.text}`"
-            f"  {each.part.span}"
-        )
-        yield from (f"  {n:>3}  {said(each.of, event)}" for n, event in enumerate(each.events, 1))
+        if_not = f"if rule {each.part.rule} did not ask for `{each.part.text}`"
+        match each.verdict:
+            case Refuted(events):
+                yield f"{each.agent} could break {each.requirement} {if_not}  {each.part.span}"
+                yield from (f"  {n:>3}  {said(each.of, event)}" for n, event in enumerate(events, 1))
+            case Unknown(why):
+                yield f"unknown  whether {each.agent} could break {each.requirement} {if_not}  {each.part.span}: {why}"
 
 
 def deep_json(program: Program, deep: Deep) -> dict[str, Json]:
@@ -64,18 +67,23 @@ def deep_json(program: Program, deep: Deep) -> dict[str, Json]:
             case Unclear(why):
                 found |= {"life": "unknown", "why": why}
         rules.append(found)
-    could: list[Json] = [
-        {
-            "agent": each.agent,
-            "requirement": each.requirement,
-            "rule": each.part.rule,
-            "without": each.part.text,
-            "at": _at(each.part.span.path, each.part.span.line),
-            "conversation": [said(each.of, event) for event in each.events],
-        }
-        for each in deep.misbehaviours
-    ]
+    could: list[Json] = [_misbehaviour_json(each) for each in deep.misbehaviours]
     return {"rules": rules, "always_moves": deep.moves, "misbehaviour": could}
+
+
+def _misbehaviour_json(could: Misbehaviour) -> dict[str, Json]:
+    found: dict[str, Json] = {
+        "agent": could.agent,
+        "requirement": could.requirement,
+        "rule": could.part.rule,
+        "without": could.part.text,
+        "at": _at(could.part.span.path, could.part.span.line),
+    }
+    match could.verdict:
+        case Refuted(events):
+            return {**found, "conversation": [said(could.of, event) for event in events]}
+        case Unknown(why):
+            return {**found, "why": why}
 
 
 def deep_code(deep: Deep) -> int:

@@ -1,41 +1,41 @@
 """What an agent could do if a guard were not there: for each agent and requirement the shortest conversation found.
 
 A guard part that reads what an agent suggests is left out; where a proof rests on it, and does not stand without it,
-the requirement is proved again.
+the requirement is proved again. Whether it breaks may not be decided then, which is told too.
 """
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
+from math import inf
 
 from charter.dsl.load import Loaded
-from charter.dsl.program import Event, Program
-from charter.dsl.semantics import Outcome
+from charter.dsl.program import STEP_CHECKS, Program
 from charter.verification.explain.guard_parts import Part, loosened
 from charter.verification.explain.why import Why
 from charter.verification.mutate.mutants import Refused, compiled, mutants
 from charter.verification.prove.machine import goals_of
 from charter.verification.prove.prove import Settings, proved, subject_of
 from charter.verification.prove.standing import Standing
-from charter.verification.prove.verdicts import Refuted
+from charter.verification.prove.verdicts import Refuted, Unknown
 from charter.verification.workers import Limits
 
-PATIENCE = 60.0  # seconds for a proof that is not owed: what is not refuted by then is not told
+PATIENCE = 60.0  # seconds for a proof that is not owed
 
 
 @dataclass(frozen=True, slots=True)
 class Misbehaviour:
-    """Without the guard part, what the agent suggests here breaks the requirement: a conversation of `of`."""
+    """What becomes of the requirement without the guard part, which reads what the agent suggests: a conversation of
+    the program `of` breaks it, or that is not decided."""
 
     agent: str
     requirement: str
     part: Part
     of: Program
-    events: tuple[Event, ...]
-    outcomes: tuple[Outcome, ...]
+    verdict: Refuted | Unknown
 
 
 def misbehaviours(loaded: Loaded, why: Why, standing: Standing, limits: Limits) -> Iterator[Misbehaviour]:
-    """The shortest for each agent and requirement, in the order of the policy."""
+    """The shortest for each agent and requirement, or what is not decided, in the order of the policy."""
     agents = loosened(loaded).agents
     programs = {m.span: compiled(m, loaded.sources) for m in mutants(loaded) if m.kind == "guard"}
     needing: dict[Part, set[str]] = {}
@@ -48,9 +48,9 @@ def misbehaviours(loaded: Loaded, why: Why, standing: Standing, limits: Limits) 
         program = programs[part.span]
         if isinstance(program, Refused):
             continue
-        for name, refuted in _broken(program, names, standing, limits):
+        for name, verdict in _in_danger(program, names, standing, limits):
             for agent in agents[part]:
-                new = Misbehaviour(agent, name, part, program, refuted.events, refuted.outcomes)
+                new = Misbehaviour(agent, name, part, program, verdict)
                 old = shortest.get((agent, name))
                 if old is None or _size(new) < _size(old):
                     shortest[agent, name] = new
@@ -58,20 +58,23 @@ def misbehaviours(loaded: Loaded, why: Why, standing: Standing, limits: Limits) 
     yield from sorted(shortest.values(), key=lambda each: (order.index(each.requirement), each.agent))
 
 
-def _broken(
+def _in_danger(
     program: Program, names: Collection[str], standing: Standing, limits: Limits
-) -> Iterator[tuple[str, Refuted]]:
-    """Which of these the program breaks; what stands is not looked at."""
+) -> Iterator[tuple[str, Refuted | Unknown]]:
+    """Which of these the program breaks, or may break; what stands is not looked at."""
     limits = replace(limits, seconds=min(limits.seconds, PATIENCE))
     settings = Settings(standing.subject.budget, limits)
     lost = standing.lost(program, settings)
     asked = sorted(name for name in names if lost is None or name in lost)
     if asked:
         subject = subject_of(program, settings) if lost is None else standing.edited(program, asked, settings)
-        for result in proved(subject, limits, asked):
-            if isinstance(result.verdict, Refuted):
-                yield result.name, result.verdict
+        checks = [name for name in asked if name in STEP_CHECKS]
+        for some in (checks, [name for name in asked if name not in checks]):  # what breaks says nothing of others
+            for result in proved(subject, limits, some):
+                if isinstance(result.verdict, Refuted | Unknown):
+                    yield result.name, result.verdict
 
 
-def _size(of: Misbehaviour) -> tuple[int, str, int]:
-    return len(of.events), of.part.span.path, of.part.span.line
+def _size(of: Misbehaviour) -> tuple[float, str, int]:
+    events = len(of.verdict.events) if isinstance(of.verdict, Refuted) else inf
+    return events, of.part.span.path, of.part.span.line

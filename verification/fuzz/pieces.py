@@ -5,9 +5,8 @@ not matter how many of them are worked on at a time.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import count
 from random import Random
 
 from charter.dsl.program import Event, Program
@@ -17,7 +16,7 @@ from charter.verification.fuzz.play import Decide, Executors, Fault, Finding, Mo
 from charter.verification.fuzz.reach import Reached
 from charter.verification.fuzz.search import Budget, Searched, search
 from charter.verification.fuzz.shrink import shrunk
-from charter.verification.workers import Failed, Limits, worked
+from charter.verification.workers import Failed, Limits, worked_in_order
 
 PIECE = 15_000  # steps, at least: a search builds on what it has seen
 PIECES = 64  # at most
@@ -78,7 +77,9 @@ def fuzz_in_pieces(
         return search(program, decide, pieces[i], seed=_seed(seed, i), judge=judge, began=began)
 
     together = Searched(0, 0, (), Reached(), {})
-    for searched in _in_order(worked(range(len(pieces)), work, Limits(jobs, seconds=float("inf")))):
+    for searched in worked_in_order(range(len(pieces)), work, Limits(jobs, seconds=float("inf"))):
+        if isinstance(searched, Failed):
+            raise PieceFailed(searched.why)
         together = _joined(together, searched, budget.findings)
         if len(together.found) == budget.findings:
             break
@@ -99,21 +100,6 @@ def _pieces(budget: Budget, jobs: int) -> list[Budget]:
 
 def _seed(seed: int, piece: int) -> int:
     return seed if piece == 0 else Random(f"{seed} {piece}").getrandbits(64)
-
-
-def _in_order(answers: Iterator[tuple[int, Searched | Failed]]) -> Iterator[Searched]:
-    """What the pieces came to, the first piece first."""
-    early: dict[int, Searched | Failed] = {}
-    for i in count():
-        while i not in early:
-            answer = next(answers, None)
-            if answer is None:
-                return
-            early[answer[0]] = answer[1]
-        searched = early.pop(i)
-        if isinstance(searched, Failed):
-            raise PieceFailed(searched.why)
-        yield searched
 
 
 def _joined(one: Searched, other: Searched, most: int) -> Searched:

@@ -26,7 +26,7 @@ _STYLES = {Fate.KILLED: "quiet", Fate.EQUIVALENT: "quiet", Fate.SURVIVING: "vacu
 @click.option("--seed", default=0, show_default=True, type=int, help="The same seed, the same sample.")
 @click.option("--steps", default=PIECE, show_default=True, type=click.IntRange(0), help="Steps of fuzzing each mutant.")
 @click.option("--only-fuzzed", is_flag=True, help="Prove nothing of what fuzzing does not break.")
-@click.option("--jobs", default=2, show_default=True, type=click.IntRange(1, 64), help="How many proofs at a time.")
+@click.option("--jobs", default=2, show_default=True, type=click.IntRange(1, 64), help="How many mutants at a time.")
 @click.option("--seconds", default=60.0, show_default=True, type=Seconds(1), help="When one proof is given up.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def mutate_command(

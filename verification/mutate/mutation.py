@@ -7,9 +7,10 @@ mutant is *missed*.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from math import inf
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -35,7 +36,7 @@ from charter.verification.prove.recall import Recall
 from charter.verification.prove.standing import Standing, standing_of
 from charter.verification.prove.started import needing_start
 from charter.verification.prove.verdicts import Refuted, Result, Unknown, Vacuous
-from charter.verification.workers import worked
+from charter.verification.workers import Failed, worked, worked_in_order
 
 ENOUGH = 3  # undecided proofs of a mutant, after which no more are tried: each may take as long as it is given
 
@@ -78,15 +79,22 @@ def sampled(loaded: Loaded, sample: int | None, seed: int) -> tuple[Mutant, ...]
     return tuple(every[i] for i in chosen)
 
 
-def judged(loaded: Loaded, chosen: Iterable[Mutant], effort: Effort) -> Iterator[Judged]:
-    """The fate of each of these mutants. What is proved of the policy itself is a hint for each of them."""
+def judged(loaded: Loaded, chosen: Sequence[Mutant], effort: Effort) -> Iterator[Judged]:
+    """The fate of each of these mutants, as many at a time as proofs may be. What is proved of the policy itself is a
+    hint for each of them."""
     with TemporaryDirectory() as folder:
         cache = Cache(Path(folder), lambda _: None)
         proving = replace(effort.proving, cache=cache)
         standing = None if effort.only_fuzzed else standing_of(loaded.program, proving)
-        each = replace(effort, proving=replace(proving, cache=replace(cache, frozen=True)))
-        for mutant in chosen:
-            fate, by = _fate(loaded, mutant, standing, each)
+        limits = proving.limits
+        alone = replace(proving, cache=replace(cache, frozen=True), limits=replace(limits, jobs=1))
+
+        def work(mutant: Mutant) -> tuple[Fate, str]:
+            return _fate(loaded, mutant, standing, replace(effort, proving=alone))
+
+        whole = replace(limits, seconds=inf, megabytes=2 * limits.megabytes)  # a mutant, and what is proved of it
+        for mutant, found in zip(chosen, worked_in_order(chosen, work, whole), strict=True):
+            fate, by = (Fate.UNKNOWN, found.why) if isinstance(found, Failed) else found
             yield Judged(mutant, fate, by)
 
 
