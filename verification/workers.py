@@ -9,8 +9,9 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from math import inf
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
 from pathlib import Path
@@ -36,6 +37,10 @@ class Limits:
     jobs: int = 2
     seconds: float = 300.0
     megabytes: int = 2048
+
+    def nested(self) -> tuple["Limits", "Limits"]:
+        """For pieces of work, so many at a time, each of which spreads its own, one at a time; and for that."""
+        return replace(self, seconds=inf, megabytes=2 * self.megabytes), replace(self, jobs=1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,7 +148,7 @@ def test_mutants_are_killed_equivalent_or_surviving(what: str, fate: Fate, by: s
 
 def test_without_proofs_what_fuzzing_breaks_is_refuted_and_the_rest_is_left_open() -> None:
     loaded = policy()
-    found = list(judged(loaded, mutants(loaded), Effort(steps=1_000, only_fuzzed=True)))
+    found = list(judged(loaded, tuple(mutants(loaded)), Effort(steps=1_000, only_fuzzed=True)))
     assert len(found) == 18
     assert {each.fate for each in found} == {Fate.KILLED, Fate.UNKNOWN}
     assert sum(each.fate is Fate.KILLED for each in found) >= 8

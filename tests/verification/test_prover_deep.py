@@ -74,7 +74,7 @@ def test_what_is_not_decided_of_agents_is_said() -> None:
     subject = subject_of(loaded.program, Settings())
     results = list(proved(subject, Limits()))
     little = Standing.after(replace(subject, budget=Budget(invariant=1, path=1, walk=1)), results)
-    could = tuple(misbehaviours(loaded, why(loaded, subject, results, None), little, Limits()))
+    could = tuple(misbehaviours(loaded, why(loaded, subject, results, None, Limits()), little, Limits()))
     deep = Deep((), True, could)
     assert "unknown  whether classify could break answered if rule lost did not ask for `its intent == lost_card`" in (
         line.partition("  seven_rules")[0].partition("  policy")[0] for line in deep_text(loaded.program, deep)

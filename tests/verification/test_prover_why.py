@@ -33,7 +33,7 @@ def found(text: str) -> Why:
     """What its proofs rest on."""
     loaded, settings = loaded_of(text), Settings()
     subject = subject_of(loaded.program, settings)
-    return why(loaded, subject, list(proved(subject, settings.limits)), None)
+    return why(loaded, subject, list(proved(subject, settings.limits)), None, settings.limits)
 
 
 def on(of: Why, name: str) -> set[tuple[str | None, str | None]]:

@@ -4,7 +4,7 @@ A guard part that reads what an agent suggests is left out; where a proof rests 
 the requirement is proved again. Whether it breaks may not be decided then, which is told too.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from math import inf
 
@@ -12,14 +12,16 @@ from charter.dsl.load import Loaded
 from charter.dsl.program import STEP_CHECKS, Program
 from charter.verification.explain.guard_parts import Part, loosened
 from charter.verification.explain.why import Why
-from charter.verification.mutate.mutants import Refused, compiled, mutants
+from charter.verification.mutate.mutants import compiled, mutants
 from charter.verification.prove.machine import goals_of
 from charter.verification.prove.prove import Settings, proved, subject_of
+from charter.verification.prove.pursue import Budget
 from charter.verification.prove.standing import Standing
 from charter.verification.prove.verdicts import Refuted, Unknown
-from charter.verification.workers import Limits
+from charter.verification.workers import Failed, Limits, worked_in_order
 
-PATIENCE = 60.0  # seconds for a proof that is not owed
+PATIENCE = 10
+"""The part of the work that a proof is given, where it is not owed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +39,23 @@ class Misbehaviour:
 def misbehaviours(loaded: Loaded, why: Why, standing: Standing, limits: Limits) -> Iterator[Misbehaviour]:
     """The shortest for each agent and requirement, or what is not decided, in the order of the policy."""
     agents = loosened(loaded).agents
-    programs = {m.span: compiled(m, loaded.sources) for m in mutants(loaded) if m.kind == "guard"}
+    made = ((m.span, compiled(m, loaded.sources)) for m in mutants(loaded) if m.kind == "guard")
+    programs = {span: program for span, program in made if isinstance(program, Program)}
     needing: dict[Part, set[str]] = {}
     for each in why.rests:
         for part in each.on if isinstance(each.on, tuple) else ():
             if part in agents and part.span in programs:
                 needing.setdefault(part, set()).add(each.name)
+    of_parts, of_proofs = limits.nested()
+
+    def work(part: Part) -> tuple[tuple[str, Refuted | Unknown], ...]:
+        return tuple(_in_danger(programs[part.span], needing[part], standing, of_proofs))
+
     shortest: dict[tuple[str, str], Misbehaviour] = {}
-    for part, names in needing.items():
-        program = programs[part.span]
-        if isinstance(program, Refused):
-            continue
-        for name, verdict in _in_danger(program, names, standing, limits):
+    for part, found in zip(needing, worked_in_order(tuple(needing), work, of_parts), strict=True):
+        for name, verdict in _undecided(needing[part], found.why) if isinstance(found, Failed) else found:
             for agent in agents[part]:
-                new = Misbehaviour(agent, name, part, program, verdict)
+                new = Misbehaviour(agent, name, part, programs[part.span], verdict)
                 old = shortest.get((agent, name))
                 if old is None or _size(new) < _size(old):
                     shortest[agent, name] = new
@@ -62,9 +67,11 @@ def _in_danger(
     program: Program, names: Collection[str], standing: Standing, limits: Limits
 ) -> Iterator[tuple[str, Refuted | Unknown]]:
     """Which of these the program breaks, or may break; what stands is not looked at."""
-    limits = replace(limits, seconds=min(limits.seconds, PATIENCE))
-    settings = Settings(standing.subject.budget, limits)
+    known = standing.subject.recall.cache
+    cache = None if known is None else replace(known, frozen=True)
+    settings = Settings(standing.subject.budget, limits, cache)
     lost = standing.lost(program, settings)
+    settings = replace(settings, budget=_little(settings.budget))
     asked = sorted(name for name in names if lost is None or name in lost)
     if asked:
         subject = subject_of(program, settings) if lost is None else standing.edited(program, asked, settings)
@@ -73,6 +80,15 @@ def _in_danger(
             for result in proved(subject, limits, some):
                 if isinstance(result.verdict, Refuted | Unknown):
                     yield result.name, result.verdict
+
+
+def _undecided(names: Iterable[str], why: str) -> Iterator[tuple[str, Unknown]]:
+    return ((name, Unknown(why, 0)) for name in names)
+
+
+def _little(budget: Budget) -> Budget:
+    little = {each: max(1, getattr(budget, each) // PATIENCE) for each in ("invariant", "path", "walk")}
+    return replace(budget, length=budget.length // 2, **little)
 
 
 def _size(of: Misbehaviour) -> tuple[float, str, int]:

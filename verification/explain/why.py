@@ -11,7 +11,8 @@ from charter.verification.explain.guard_parts import Part, loosened
 from charter.verification.explain.rests_on import Grounds, Unshown
 from charter.verification.prove.invariants import FACTS
 from charter.verification.prove.prove import Subject
-from charter.verification.prove.verdicts import Proved, Result
+from charter.verification.prove.verdicts import Invariant, Proved, Result
+from charter.verification.workers import Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +35,18 @@ class Why:
     spare: tuple[Part, ...] | None
 
 
-def why(loaded: Loaded, subject: Subject, results: Sequence[Result], only: str | None) -> Why:
+def why(loaded: Loaded, subject: Subject, results: Sequence[Result], only: str | None, limits: Limits) -> Why:
     """What the proofs of a policy rest on, or one of them. What is spare shows only in all of them together."""
     policy = loosened(loaded)
     name = subject.machine.graph.name
     facts = [tuple((name(column), value) for column, value in clause) for clause in subject.facts.clauses]
-    grounds = Grounds(policy, facts, subject.budget.path)
-    proofs = {each.name: each.verdict.invariants for each in results if isinstance(each.verdict, Proved)}
+    grounds = Grounds(policy, facts, subject.budget.path, limits)
+    asked = ((each.name, each.verdict) for each in results if only in (None, each.name))
+    proofs = {goal: _own(verdict) for goal, verdict in asked if isinstance(verdict, Proved)}
     rests = []
-    for goal, invariants in proofs.items():
-        if only in (None, goal):
-            own = [each for each in invariants if each.case != FACTS]
-            found = grounds.of(goal, own)
-            on = found if isinstance(found, Unshown) else tuple(sorted(found, key=_order))
-            rests.append(Rests(goal, on, tuple(sorted({each for i in own for each in i.beside}))))
+    for goal, found in grounds.of(proofs).items():
+        on = found if isinstance(found, Unshown) else tuple(sorted(found, key=_order))
+        rests.append(Rests(goal, on, tuple(sorted({each for i in proofs[goal] for each in i.beside}))))
     if len(rests) < len(results) or any(isinstance(each.on, Unshown) for each in rests):
         return Why(tuple(rests), None)
     spare = (part for part in grounds.spare() if part.rule and part.text)
@@ -59,7 +58,7 @@ def why_text(found: Why) -> Iterator[str]:
     for each in found.rests:
         yield f"{each.name} rests on"
         if isinstance(each.on, Unshown):
-            yield f"  what cannot be told: its step on `{each.on.kind}` could not be shown once more"
+            yield f"  what cannot be told: {each.on.why}"
             continue
         for rule, parts in _by_rule(each.on):
             said = " and ".join(f"`{part.text}`" for part in parts if part.text)
@@ -83,7 +82,7 @@ def why_json(found: Why) -> dict[str, Json]:
     rests: dict[str, Json] = {}
     for each in found.rests:
         if isinstance(each.on, Unshown):
-            rests[each.name] = {"unshown": str(each.on.kind)}
+            rests[each.name] = {"unshown": each.on.why}
             continue
         rests[each.name] = {
             "rules": [
@@ -99,6 +98,10 @@ def why_json(found: Why) -> dict[str, Json]:
     if found.spare is not None:
         spare = [{"rule": part.rule, **_part(part)} for part in found.spare]
     return {"rests_on": rests, "spare": spare}
+
+
+def _own(proof: Proved) -> tuple[Invariant, ...]:
+    return tuple(each for each in proof.invariants if each.case != FACTS)
 
 
 def _order(part: Part) -> tuple[Span, str]:

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from math import inf
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -86,14 +85,13 @@ def judged(loaded: Loaded, chosen: Sequence[Mutant], effort: Effort) -> Iterator
         cache = Cache(Path(folder), lambda _: None)
         proving = replace(effort.proving, cache=cache)
         standing = None if effort.only_fuzzed else standing_of(loaded.program, proving)
-        limits = proving.limits
-        alone = replace(proving, cache=replace(cache, frozen=True), limits=replace(limits, jobs=1))
+        of_mutants, of_proofs = proving.limits.nested()
+        each = replace(effort, proving=replace(proving, cache=replace(cache, frozen=True), limits=of_proofs))
 
         def work(mutant: Mutant) -> tuple[Fate, str]:
-            return _fate(loaded, mutant, standing, replace(effort, proving=alone))
+            return _fate(loaded, mutant, standing, each)
 
-        whole = replace(limits, seconds=inf, megabytes=2 * limits.megabytes)  # a mutant, and what is proved of it
-        for mutant, found in zip(chosen, worked_in_order(chosen, work, whole), strict=True):
+        for mutant, found in zip(chosen, worked_in_order(chosen, work, of_mutants), strict=True):
             fate, by = (Fate.UNKNOWN, found.why) if isinstance(found, Failed) else found
             yield Judged(mutant, fate, by)
 

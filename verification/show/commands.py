@@ -97,7 +97,10 @@ def verify_command(
         proved.append((str(path), loaded, results))
         codes.append(exit_code(results))
         found = more[str(path)] = {}
-        grounds = why_of(loaded, subject, results, None if deep or why == EVERY else why) if deep or why else None
+        grounds = None
+        if deep or why:
+            only = None if deep or why == EVERY else why
+            grounds = why_of(loaded, subject, results, only, settings.limits)
         lines: list[str] = []
         if grounds is not None and why is not None:
             lines += why_text(grounds)
