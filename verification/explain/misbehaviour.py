@@ -6,19 +6,20 @@ the requirement is proved again. Whether it breaks may not be decided then, whic
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from math import inf
 
 from charter.dsl.load import Loaded
-from charter.dsl.program import STEP_CHECKS, Program
+from charter.dsl.program import Program
 from charter.verification.explain.guard_parts import Part, loosened
 from charter.verification.explain.why import Why
 from charter.verification.mutate.mutants import compiled, mutants
 from charter.verification.prove.machine import goals_of
-from charter.verification.prove.prove import Settings, proved, subject_of
+from charter.verification.prove.prove import Settings, broken, subject_of
 from charter.verification.prove.pursue import Budget
 from charter.verification.prove.standing import Standing
 from charter.verification.prove.verdicts import Refuted, Unknown
-from charter.verification.workers import Failed, Limits, worked_in_order
+from charter.verification.workers import Failed, Limits, worked, worked_in_order
 
 PATIENCE = 10
 """The part of the work that a proof is given, where it is not owed."""
@@ -75,11 +76,9 @@ def _in_danger(
     asked = sorted(name for name in names if lost is None or name in lost)
     if asked:
         subject = subject_of(program, settings) if lost is None else standing.edited(program, asked, settings)
-        checks = [name for name in asked if name in STEP_CHECKS]
-        for some in (checks, [name for name in asked if name not in checks]):  # what breaks says nothing of others
-            for result in proved(subject, limits, some):
-                if isinstance(result.verdict, Refuted | Unknown):
-                    yield result.name, result.verdict
+        for name, found in worked(asked, partial(broken, subject), limits):
+            if found is not None:
+                yield name, Unknown(found.why, 0) if isinstance(found, Failed) else found
 
 
 def _undecided(names: Iterable[str], why: str) -> Iterator[tuple[str, Unknown]]:

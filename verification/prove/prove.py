@@ -169,6 +169,12 @@ def proved(subject: Subject, limits: Limits, names: Collection[str] | None = Non
         yield _result(name, requirements.get(name), verdict, seconds, searched)
 
 
+def broken(subject: Subject, name: str) -> Refuted | Unknown | None:
+    """How a goal breaks, or why that is not decided; in this process, whatever else breaks or matters."""
+    found = _checked(subject, name) if name in STEP_CHECKS else _decided(subject, name)
+    return found if isinstance(found, Refuted | Unknown) else None
+
+
 def _with_first(names: Iterable[str], answers: Iterable[tuple[str, _A]]) -> Iterator[tuple[str, _A]]:
     """The answers as they come, but none before those of these names."""
     missing, held = set(names), list[tuple[str, _A]]()
@@ -199,13 +205,21 @@ def _checked(subject: Subject, name: str) -> Verdict:
 
 
 def _judged(subject: Subject, requirement: Requirement) -> Verdict:
-    match subject.pursued(subject.program, requirement.name):
+    found = _decided(subject, requirement.name)
+    if isinstance(found, Holds):
+        proof = Invariant(requirement.name, found.invariant, found.kept, found.without)
+        return _mattering(subject, requirement, proof)
+    return found
+
+
+def _decided(subject: Subject, name: str) -> Refuted | Unknown | Holds:
+    match subject.pursued(subject.program, name):
         case Missed(events, outcomes):
             return Refuted(events, outcomes, len(events) - 1)
         case Undecided(why, explored):
             return Unknown(why, explored)
-        case Holds(invariant, kept, without):
-            return _mattering(subject, requirement, Invariant(requirement.name, invariant, kept, without))
+        case holds:
+            return holds
 
 
 def _mattering(subject: Subject, requirement: Requirement, proof: Invariant) -> Verdict:
