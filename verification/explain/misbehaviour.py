@@ -86,7 +86,7 @@ def _undecided(names: Iterable[str], why: str) -> Iterator[tuple[str, Unknown]]:
 
 
 def _little(budget: Budget) -> Budget:
-    little = {each: max(1, getattr(budget, each) // PATIENCE) for each in ("invariant", "path", "walk")}
+    little = {each: max(1, getattr(budget, each) // PATIENCE) for each in ("invariant", "path", "walk", "rounds")}
     return replace(budget, length=budget.length // 2, **little)
 
 
