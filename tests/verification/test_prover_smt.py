@@ -12,7 +12,7 @@ from charter.verification.encode.smt import codes_of, definitions, sort_of, valu
 from charter.verification.encode.terms import Op, Term, mentioned, values
 from charter.verification.generate.events import conversation, outside
 from charter.verification.generate.policies import draft
-from charter.verification.prove.solver import Cases, Unsat
+from charter.verification.prove.solver import Cases, Unclear, Unsafe, Unsat, reaches
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -42,3 +42,15 @@ def test_the_solver_computes_a_step_as_the_terms_do(seed: int) -> None:
 
 def _name(term: Term) -> str:
     return f"v{term}"
+
+
+def test_a_search_for_an_invariant_that_takes_too_long_says_so() -> None:
+    rules = """
+        (declare-rel inv (Int Int)) (declare-rel bad ()) (declare-var x Int) (declare-var y Int)
+        (rule (inv 0 1))
+        (rule (=> (inv x y) (inv (+ x y) (+ y 1))))
+        (rule (=> (and (inv x y) (> x 30)) bad))
+        (query bad)
+    """
+    assert reaches(rules, 2**31) == Unsafe()
+    assert reaches(rules, 1) == Unclear("max. resource limit exceeded")

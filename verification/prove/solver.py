@@ -101,7 +101,8 @@ def reaches(text: str, budget: int) -> Safe | Unsafe | Unclear:
     try:
         result = engine.query(queries[0])
     except z3.Z3Exception as error:
-        return Unclear(str(error))
+        said = error.value
+        return Unclear(said.decode() if isinstance(said, bytes) else str(said))
     if result == z3.unsat:
         return Safe(_invariant(engine.get_answer()))
     return Unsafe() if result == z3.sat else Unclear(str(engine.reason_unknown()))
