@@ -21,8 +21,8 @@ from charter.verification.prove.standing import Standing
 from charter.verification.prove.verdicts import Refuted, Unknown
 from charter.verification.workers import Failed, Limits, worked, worked_in_order
 
-PATIENCE = 10
-"""The part of the work that a proof is given, where it is not owed."""
+LESS = 10
+"""So many times less work than a proof that is owed is given one that is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def _undecided(names: Iterable[str], why: str) -> Iterator[tuple[str, Unknown]]:
 
 
 def _little(budget: Budget) -> Budget:
-    little = {each: max(1, getattr(budget, each) // PATIENCE) for each in ("invariant", "path", "walk", "rounds")}
+    little = {each: max(1, getattr(budget, each) // LESS) for each in ("invariant", "path", "walk", "rounds")}
     return replace(budget, length=budget.length // 2, **little)
 
 
