@@ -207,9 +207,11 @@ def test_a_report_from_a_file_is_the_same_each_time_and_names_its_source(
     assert first.exit_code == 1, first.output
     assert first.stdout == second.stdout
     assert "proofs were not checked again" in first.stdout
-    written = CliRunner().invoke(main, [*command, "--markdown", "-o", str(tmp_path / "out" / "report.md")])
-    assert (written.exit_code, written.stdout) == (1, "")
-    assert (tmp_path / "out" / "report.md").read_text(encoding="utf-8").startswith("# desk: ")
+    for name, more in (("report.md", []), ("report.txt", ["--markdown"])):  # the name says it, or the option
+        file = tmp_path / "out" / name
+        written = CliRunner().invoke(main, [*command, *more, "-o", str(file)])
+        assert (written.exit_code, written.stdout) == (1, "")
+        assert file.read_text(encoding="utf-8").startswith("# desk: ")
 
 
 def test_a_report_remembers_what_was_found_unless_it_is_not_to(tmp_path: Path) -> None:

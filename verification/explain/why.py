@@ -68,7 +68,7 @@ def why_text(found: Why) -> Iterator[str]:
         if defines:
             yield f"  define {', '.join(defines)}"
         if not each.on:
-            yield "  no rule: what holds of every policy suffices"
+            yield "  nothing of when rules fire: what they do suffices"
         for goal in each.beside:
             yield f"  {goal}, which must not be broken before"
     if found.spare:

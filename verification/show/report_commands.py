@@ -26,7 +26,7 @@ _READ = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.command("report")
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--output", "-o", type=click.Path(path_type=Path, dir_okay=False), help="The file; else it is printed.")
-@click.option("--markdown", is_flag=True, help="Markdown instead of HTML.")
+@click.option("--markdown", is_flag=True, help="Markdown instead of HTML, as for a FILE.md.")
 @click.option("--date", "day", type=click.DateTime(["%Y-%m-%d"]), help="The date of the report; else today's, in UTC.")
 @click.option("--verified", "verdicts", type=_READ, help="What `verify --json` wrote, instead of proving anew.")
 @click.option("--certificate", type=_READ, help="The certificate of the policy: it is checked.")
@@ -67,6 +67,7 @@ def report_command(
         raise click.UsageError(str(misfit)) from misfit
     on: date = day.date() if day else datetime.now(UTC).date()
     matrix = traceability(str(path), loaded, results, day=on, source=source, certificate=held)
+    markdown = markdown or (output is not None and output.suffix == ".md")
     page = to_markdown(matrix) if markdown else to_html(matrix)
     if output is None:
         click.echo(page, nl=False)
