@@ -26,7 +26,6 @@ from typing import TypeAlias
 import grpc.aio
 from served import LISTENING, POLICY, child, connected, cpu, machine, served
 
-from charter.agents.event_loop import run
 from charter.engine.store import Key, open_store
 from charter.engine.store.conformance import a_turn
 from charter.v1 import conversations_pb2 as pb
@@ -221,4 +220,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    run(echo(sys.argv[2]) if sys.argv[1:2] == ["echo"] else main())
+    asyncio.run(echo(sys.argv[2]) if sys.argv[1:2] == ["echo"] else main())
