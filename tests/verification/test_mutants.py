@@ -12,6 +12,7 @@ from charter.dsl.load import Loaded, load_text
 from charter.dsl.program import Program
 from charter.verification.compare.equivalence import normal
 from charter.verification.explain.shared_defines import shared_defines
+from charter.verification.mutate import mutation
 from charter.verification.mutate.mutants import Refused, compiled, mutants
 from charter.verification.mutate.mutation import Effort, Fate, judged, sampled
 from tests.verification.generated import policies
@@ -152,6 +153,17 @@ def test_without_proofs_what_fuzzing_breaks_is_refuted_and_the_rest_is_left_open
     assert len(found) == 18
     assert {each.fate for each in found} == {Fate.KILLED, Fate.UNKNOWN}
     assert sum(each.fate is Fate.KILLED for each in found) >= 8
+
+
+def test_a_mutant_that_cannot_be_judged_ends_the_run_and_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks_down(*_: object, **__: object) -> None:
+        raise ValueError("out of order")
+
+    monkeypatch.setattr(mutation, "fuzz", breaks_down)
+    result = charter("mutate", str(SEVEN_RULES), "--sample", "1", "--steps", "10", "--only-fuzzed")
+    assert result.exit_code == 1
+    assert "internal error: ValueError: out of order" in result.stderr
+    assert "seven_rules.charter:" in result.stderr
 
 
 def test_defines_that_a_requirement_shares_with_the_rules_are_named() -> None:

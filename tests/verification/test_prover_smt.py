@@ -40,10 +40,6 @@ def test_the_solver_computes_a_step_as_the_terms_do(seed: int) -> None:
         assert isinstance(Cases("\n".join(lines), 10_000_000).ask(["differs"], {}), Unsat), taken.event
 
 
-def _name(term: Term) -> str:
-    return f"v{term}"
-
-
 def test_a_search_for_an_invariant_that_takes_too_long_says_so() -> None:
     rules = """
         (declare-rel inv (Int Int)) (declare-rel bad ()) (declare-var x Int) (declare-var y Int)
@@ -54,3 +50,7 @@ def test_a_search_for_an_invariant_that_takes_too_long_says_so() -> None:
     """
     assert reaches(rules, 2**31) == Unsafe()
     assert reaches(rules, 1) == Unclear("max. resource limit exceeded")
+
+
+def _name(term: Term) -> str:
+    return f"v{term}"

@@ -10,7 +10,7 @@ from charter.dsl.load import Loaded
 from charter.dsl.values import Json
 from charter.verification.explain.shared_defines import shared_defines
 from charter.verification.fuzz.pieces import PIECE
-from charter.verification.mutate.mutation import Effort, Fate, Judged, judged, sampled, summary
+from charter.verification.mutate.mutation import Effort, Fate, Judged, MutantFailed, judged, sampled, summary
 from charter.verification.prove.prove import Settings
 from charter.verification.show.commands import echo
 from charter.verification.show.report import place_json
@@ -41,18 +41,21 @@ def mutate_command(
 ) -> None:
     """Leaves one thing after the other out of the policies at PATHS, and says of which nobody would notice.
 
-    Exit codes: 0 whatever fuzzing breaks is refuted, 1 something of it is not, 2 a policy is wrong. What survives is
-    for people to read.
+    Exit codes: 0 whatever fuzzing breaks is refuted, 1 something of it is not, or a mutant cannot be judged, 2 a policy
+    is wrong. What survives is for people to read.
     """
     effort = Effort(steps, Settings(limits=Limits(jobs=jobs, seconds=seconds)), only_fuzzed)
     fates: set[Fate] = set()
     reports: list[Json] = []
     for path, loaded in policies(paths):
         found: list[Judged] = []
-        for each in judged(loaded, sampled(loaded, sample, seed), effort):
-            found.append(each)
-            if not as_json:
-                echo(_STYLES.get(each.fate, "refuted"), f"{each.fate:10} {each.mutant}  ({each.by})")
+        try:
+            for each in judged(loaded, sampled(loaded, sample, seed), effort):
+                found.append(each)
+                if not as_json:
+                    echo(_STYLES.get(each.fate, "refuted"), f"{each.fate:10} {each.mutant}  ({each.by})")
+        except MutantFailed as failed:
+            raise click.ClickException(str(failed)) from failed
         fates |= {each.fate for each in found}
         reports.append(_report(str(path), loaded, found))
         if not as_json:

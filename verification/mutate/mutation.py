@@ -59,6 +59,10 @@ class Judged:
     by: str
 
 
+class MutantFailed(Exception):
+    """The process of a mutant came to nothing, so what becomes of it cannot be said."""
+
+
 @dataclass(frozen=True, slots=True)
 class Effort:
     """How much is tried for each mutant: steps of fuzzing, and the prover's settings. `only_fuzzed`: a mutant that
@@ -79,8 +83,8 @@ def sampled(loaded: Loaded, sample: int | None, seed: int) -> tuple[Mutant, ...]
 
 
 def judged(loaded: Loaded, chosen: Sequence[Mutant], effort: Effort) -> Iterator[Judged]:
-    """The fate of each of these mutants, as many at a time as proofs may be. What is proved of the policy itself is a
-    hint for each of them."""
+    """The fate of each of these mutants, as many at a time as proofs may be; raises `MutantFailed`. What is proved of
+    the policy itself is a hint for each of them."""
     with TemporaryDirectory() as folder:
         cache = Cache(Path(folder), lambda _: None)
         proving = replace(effort.proving, cache=cache)
@@ -92,8 +96,9 @@ def judged(loaded: Loaded, chosen: Sequence[Mutant], effort: Effort) -> Iterator
             return _fate(loaded, mutant, standing, each)
 
         for mutant, found in zip(chosen, worked_in_order(chosen, work, of_mutants), strict=True):
-            fate, by = (Fate.UNKNOWN, found.why) if isinstance(found, Failed) else found
-            yield Judged(mutant, fate, by)
+            if isinstance(found, Failed):
+                raise MutantFailed(f"{mutant}: {found.why}")
+            yield Judged(mutant, *found)
 
 
 def summary(found: Sequence[Judged]) -> str:
